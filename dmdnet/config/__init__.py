@@ -1,0 +1,1 @@
+"""Typed, frozen options: read YAML strictly, inherit, override, validate, print."""
