@@ -1,0 +1,46 @@
+"""Writing files so that a reader sees the old one or the new one, never half of one."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from dmdnet.errors import DataError
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
+    """Write `data` to `path` atomically: beside it, flushed to the disk, then renamed over it.
+
+    Raises:
+        DataError: the folder is missing or not writable, the disk is full, or `path` is a folder.
+    """
+    path = Path(path)
+    check_writable(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with open(beside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Check, before the work is done, that `path` can be written.
+
+    Raises:
+        DataError: the folder is missing or not writable, or `path` is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; give the name of a file to write")
+    if not path.parent.is_dir():
+        raise DataError(f"{path}: its folder {path.parent} does not exist; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise DataError(f"{path}: its folder {path.parent} is not writable")
