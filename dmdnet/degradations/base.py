@@ -1,0 +1,43 @@
+"""The shape of a degradation and the few helpers that they share.
+
+Pictures are uint8 RGB (H, W, 3) between operations: each one computes in float32 where it has to and rounds once
+(at most half a grey level). Sizes are (height, width).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Annotated, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from dmdnet.errors import ConfigError
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Range = tuple[float, float]
+
+
+class Degradation(Protocol):
+    """One operation: a distribution of parameters (`draw`) and what they do to a picture (`apply`)."""
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Hashable | None:
+        """Return all numbers of one application, immutable and comparable; None when the picture stays as it is.
+
+        `size` is the size of the picture that enters the whole pipeline.
+        """
+
+    def apply(self, image: np.ndarray, params: Hashable) -> np.ndarray:
+        """Return the degraded picture, uint8 (H', W', 3); `image` is not changed."""
+
+
+def check_range(name: str, bounds: Range, minimum: float = 0.0, maximum: float = float("inf")) -> Range:
+    """Return `bounds` when minimum <= low <= high <= maximum.
+
+    Raises:
+        ConfigError: they are not; the message names the option.
+    """
+    low, high = bounds
+    if not minimum <= low <= high <= maximum:
+        raise ConfigError(f"{name}: [{low:g}, {high:g}] is not a range low <= high within [{minimum:g}, {maximum:g}]")
+    return bounds

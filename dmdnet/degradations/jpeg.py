@@ -1,0 +1,45 @@
+"""JPEG compression, by the encoder and decoder that make real files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dmdnet.degradations.base import Probability, check_range
+from dmdnet.registry import DEGRADATIONS
+
+
+@dataclass(frozen=True)
+class JPEGDraw:
+    """The quality 1..100 that libjpeg is given."""
+
+    quality: int
+
+
+@DEGRADATIONS.register()
+class JPEGCompression:
+    """Compress to JPEG (4:2:0) with a whole quality uniform in `quality`, both ends included, and read it back."""
+
+    def __init__(self, *, quality: tuple[int, int], prob: Probability = 1.0) -> None:
+        check_range("JPEGCompression: quality", quality, minimum=1, maximum=100)
+        self.quality = quality
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> JPEGDraw | None:
+        """Return the quality, None when the picture is not compressed."""
+        if rng.random() >= self.prob:
+            return None
+        low, high = self.quality
+        return JPEGDraw(int(rng.integers(low, high + 1)))
+
+    def apply(self, image: np.ndarray, params: JPEGDraw) -> np.ndarray:
+        """Return the picture after compression."""
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        encoded, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, params.quality])
+        if not encoded:  # only a picture beyond JPEG's 65,500 pixels a side comes here
+            raise ValueError(f"a picture of shape {image.shape} cannot be written as JPEG")
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+        assert decoded is not None  # it was encoded two lines above
+        return decoded

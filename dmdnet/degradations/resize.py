@@ -1,0 +1,100 @@
+"""Downsampling by a random factor, and back to the size at the start."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.errors import ConfigError
+from dmdnet.registry import DEGRADATIONS
+
+Mode = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
+INTERPOLATION: dict[str, int] = {
+    "nearest": cv2.INTER_NEAREST,
+    "bilinear": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "area": cv2.INTER_AREA,
+    "lanczos": cv2.INTER_LANCZOS4,
+}
+
+
+@dataclass(frozen=True)
+class ResizeDraw:
+    """The size to reach, in pixels, and how."""
+
+    height: int
+    width: int
+    mode: str
+
+
+@DEGRADATIONS.register()
+class Downsample:
+    """Resize to the size at the start divided by a factor in `scale` (below 1 it is enlarged).
+
+    The factor is uniform, or with `distribution: log` uniform in its logarithm. The mode is drawn from `modes`,
+    with `weights` when given. No filter is added against aliasing: `area` has one, the blur before is another.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: Range,
+        distribution: Literal["uniform", "log"] = "uniform",
+        modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = ("bilinear",),
+        weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None,
+        prob: Probability = 1.0,
+    ) -> None:
+        self.scale = check_range("Downsample: scale", scale, minimum=0.1)
+        if weights is not None and (len(weights) != len(modes) or sum(weights) <= 0):
+            raise ConfigError(f"Downsample: weights {list(weights)} do not fit the {len(modes)} modes {list(modes)}")
+        chances = np.array(weights if weights is not None else [1.0] * len(modes))
+        self.distribution = distribution
+        self.modes = modes
+        self.thresholds = np.cumsum(chances / chances.sum())
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ResizeDraw | None:
+        """Return the reduced size (at least one pixel), None when the size stays."""
+        if rng.random() >= self.prob:
+            return None
+        low, high = self.scale
+        if self.distribution == "log":
+            factor = math.exp(rng.uniform(math.log(low), math.log(high)))
+        else:
+            factor = rng.uniform(low, high)
+        mode = self.modes[min(int(np.searchsorted(self.thresholds, rng.random(), "right")), len(self.modes) - 1)]
+        height, width = (max(1, int(side // factor)) for side in size)
+        return ResizeDraw(height, width, mode)
+
+    def apply(self, image: np.ndarray, params: ResizeDraw) -> np.ndarray:
+        """Return the picture at the drawn size."""
+        return resize(image, params)
+
+
+@DEGRADATIONS.register()
+class ResizeBack:
+    """Resize to the size at the start of the pipeline."""
+
+    def __init__(self, *, mode: Mode = "bilinear") -> None:
+        self.mode = mode
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ResizeDraw:
+        """Return the size at the start; nothing is random."""
+        return ResizeDraw(size[0], size[1], self.mode)
+
+    def apply(self, image: np.ndarray, params: ResizeDraw) -> np.ndarray:
+        """Return the picture at its first size."""
+        return resize(image, params)
+
+
+def resize(image: np.ndarray, params: ResizeDraw) -> np.ndarray:
+    """Return `image` at the size of `params`; the same array when it has that size."""
+    if image.shape[:2] == (params.height, params.width):
+        return image
+    return cv2.resize(image, (params.width, params.height), interpolation=INTERPOLATION[params.mode])
