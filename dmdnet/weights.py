@@ -1,0 +1,119 @@
+"""The weights that the project can use and does not ship: which file, from where, under which licence, for what.
+
+Nothing is downloaded. A file is looked for in one folder; when it is missing, the error says how to get it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dmdnet.errors import WeightsError
+
+WEIGHTS_VARIABLE = "DMDNET_WEIGHTS"
+DEFAULT_FOLDER = "weights"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """One weights file. `sha256` is the published digest or its published first characters; None when the source
+    publishes none, and then the file is not verified."""
+
+    file: str
+    url: str
+    sha256: str | None
+    licence: str
+    needed_by: str
+
+
+_TORCHVISION = "weights BSD-3-Clause with torchvision; trained on ImageNet, whose terms are for research"
+
+WEIGHTS = {
+    "vgg19": WeightsFile(
+        file="vgg19-dcbb9e9d.pth",
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        sha256="dcbb9e9d",
+        licence=_TORCHVISION,
+        needed_by="the perceptual and style losses",
+    ),
+    "vgg16": WeightsFile(
+        file="vgg16-397923af.pth",
+        url="https://download.pytorch.org/models/vgg16-397923af.pth",
+        sha256="397923af",
+        licence=_TORCHVISION,
+        needed_by="LPIPS with the VGG trunk",
+    ),
+    "alexnet": WeightsFile(
+        file="alexnet-owt-7be5be79.pth",
+        url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        sha256="7be5be79",
+        licence=_TORCHVISION,
+        needed_by="LPIPS with the AlexNet trunk",
+    ),
+    "dmdnet": WeightsFile(
+        file="DMDNet.pth",
+        url="https://github.com/csxmli2016/DMDNet/releases/download/v1/DMDNet.pth",
+        sha256=None,
+        licence="CC BY-NC-SA 4.0 (the README of its repository): not for commercial use",
+        needed_by="restoring and fine-tuning with the published DMDNet",
+    ),
+}
+
+
+def weights_folder(folder: str | os.PathLike[str] | None = None) -> Path:
+    """Return the weights folder: the argument, else the environment's DMDNET_WEIGHTS, else `weights`."""
+    return Path(folder or os.environ.get(WEIGHTS_VARIABLE) or DEFAULT_FOLDER)
+
+
+def find_weights(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
+    """Return the path of the weights `name` (a key of WEIGHTS), its digest checked.
+
+    Raises:
+        WeightsError: unknown name, file missing, or another digest than the published one.
+    """
+    if name not in WEIGHTS:
+        raise WeightsError(f"unknown weights {name!r}; known: {', '.join(sorted(WEIGHTS))}")
+    entry = WEIGHTS[name]
+    path = weights_folder(folder) / entry.file
+    if not path.is_file():
+        raise WeightsError(
+            f"{path} is missing; it is needed for {entry.needed_by}. Get {entry.url} ({entry.licence}) "
+            f"and put it into {path.parent.resolve()}, or name another folder in {WEIGHTS_VARIABLE}"
+        )
+    stat = path.stat()
+    if entry.sha256 and not _digest(path, stat.st_size, stat.st_mtime_ns).startswith(entry.sha256):
+        raise WeightsError(
+            f"{path} is not the published file: its sha256 does not start with {entry.sha256}. "
+            f"Delete it and get {entry.url} again"
+        )
+    return path
+
+
+def describe_weights(folder: str | os.PathLike[str] | None = None) -> str:
+    """Return the table as text: name, state in the folder, file, source, digest, licence, use."""
+    where = weights_folder(folder)
+    lines = [f"weights folder: {where.resolve()}"]
+    for name, entry in WEIGHTS.items():
+        state = "present" if (where / entry.file).is_file() else "missing"
+        lines += [
+            f"{name}: {state}",
+            f"  file    {entry.file}",
+            f"  source  {entry.url}",
+            f"  sha256  {entry.sha256 + '...' if entry.sha256 else 'not published; the file is not verified'}",
+            f"  licence {entry.licence}",
+            f"  for     {entry.needed_by}",
+        ]
+    return "\n".join(lines)
+
+
+@functools.cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    """Hash a file once per process and version of it."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()  # hashlib.file_digest is not in Python 3.10
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
