@@ -31,6 +31,7 @@ _CNN_MODEL = "mmod_human_face_detector.dat"
 _SEARCHES = (("hog", 1_600_000, 2.0), ("hog", 6_400_000, 4.0), ("cnn", 500_000, 4.0))
 # a HOG detection below this score counts only when the CNN sees a face there too
 _SURE_SCORE = 0.5
+_CNN_MIN_SIDE = 40  # of the picture: the smallest face that the CNN sees, and it fails on pictures of a few pixels
 _CONFIRM_FACE_WIDTH, _CONFIRM_OVERLAP = 100, 0.3
 # dlib rounds landmarks to whole pixels, so a small face is magnified before it is measured
 _LANDMARK_FACE_WIDTH = 320
@@ -91,7 +92,9 @@ class DlibBackend:
         return np.array(self._recogniser.compute_face_descriptor(chip))
 
     def _search(self, detector: str, rgb: np.ndarray) -> list[tuple[_Box, float]]:
-        if detector == "cnn":
+        if detector == "cnn" and min(rgb.shape[:2]) < _CNN_MIN_SIDE:
+            found = []
+        elif detector == "cnn":
             found = [(item.rect, item.confidence) for item in self._cnn(rgb, 0)]
         else:
             rectangles, scores, _ = self._hog.run(rgb, 0, 0.0)
