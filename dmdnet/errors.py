@@ -41,3 +41,7 @@ class NonFiniteLossError(DMDNetError, ArithmeticError):
     """A loss became NaN or infinite; no update was applied."""
 
     exit_code = 3
+
+
+class NetworkInputError(DMDNetError, ValueError):
+    """A tensor given to a network has the wrong shape or type."""

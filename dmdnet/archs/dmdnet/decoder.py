@@ -1,0 +1,86 @@
+"""From the pasted features at three scales back to a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dmdnet.archs.dmdnet.blocks import SLOPE, ResidualBlock, pair
+from dmdnet.archs.dmdnet.layout import NetworkSize
+from dmdnet.ops.spectral_norm import SpectralConv2d
+
+
+class DilatedContext(nn.Module):
+    """Four pairs with dilations 4, 3, 2, 1 side by side, joined by a convolution, plus the input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(pair(channels, channels, dilation=dilation) for dilation in (4, 3, 2, 1))
+        self.join = SpectralConv2d(4 * channels, channels)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return a tensor of the same shape."""
+        return self.join(torch.cat([branch(x_BCHW) for branch in self.branches], dim=1)) + x_BCHW
+
+
+class StyledUpBlock(nn.Module):
+    """Narrow the features, scale and shift them by the style map, double their resolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.narrow = pair(in_channels, out_channels)
+        self.scale = pair(in_channels, out_channels)
+        self.shift = pair(in_channels, out_channels)
+        self.refine = pair(out_channels, out_channels)
+
+    def forward(self, x_BCHW: Tensor, style_NCHW: Tensor) -> Tensor:
+        """Return (N, out_channels, 2H, 2W).
+
+        `style_NCHW` may hold several styles of the same batch, one after the other (N a multiple of B): what does
+        not depend on the style is then computed once.
+        """
+        x = F.leaky_relu(self.narrow(x_BCHW), SLOPE)
+        x = x.repeat(len(style_NCHW) // len(x), 1, 1, 1)
+        x = x * self.scale(style_NCHW) + self.shift(style_NCHW)
+        x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return self.refine(x)
+
+
+class Decoder(nn.Module):
+    """Dilated context, three styled up blocks from coarse to fine, two residual blocks, tanh.
+
+    Args:
+        size: the network's size.
+    """
+
+    def __init__(self, size: NetworkSize) -> None:
+        super().__init__()
+        fine, middle, coarse = (size.channels(level) for level in range(3))
+        self.context = DilatedContext(coarse)
+        self.blocks = nn.ModuleList(
+            [StyledUpBlock(coarse, middle), StyledUpBlock(middle, fine), StyledUpBlock(fine, fine)]
+        )
+        self.to_rgb = nn.Sequential(
+            SpectralConv2d(fine, fine),
+            nn.LeakyReLU(SLOPE),
+            ResidualBlock(fine),
+            ResidualBlock(fine),
+            SpectralConv2d(fine, 3),
+            nn.Tanh(),
+        )
+
+    def forward(self, coarsest_BCHW: Tensor, styles: Sequence[Tensor]) -> Tensor:
+        """Return pictures (N, 3, H, W) in [-1, 1].
+
+        Args:
+            coarsest_BCHW: features of the degraded face at stride 8, nothing pasted.
+            styles: pasted features at strides 2, 4, 8, (N, C, H, W), N a multiple of B: several versions of the
+                same batch, one after the other.
+        """
+        x = self.context(coarsest_BCHW)
+        for block, style in zip(self.blocks, reversed(styles), strict=True):
+            x = block(x, style)
+        return self.to_rgb(x).float()

@@ -1,0 +1,68 @@
+"""What happens to a read patch: merge specific and generic, align the style, fuse by confidence."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dmdnet.archs.dmdnet.blocks import pair
+
+_EPS = 1e-5
+
+
+def align_style(patch_BCHW: Tensor, reference_BCHW: Tensor) -> Tensor:
+    """Give each channel of the patch the mean and deviation of the reference's (Huang and Belongie 2017, eq. 8).
+
+    The variance is unbiased, plus 1e-5; in float32 also under autocast.
+    """
+    with torch.autocast(patch_BCHW.device.type, enabled=False):
+        mean, std = _channel_statistics(patch_BCHW.float())
+        reference_mean, reference_std = _channel_statistics(reference_BCHW.float())
+        return (patch_BCHW.float() - mean) / std * reference_std + reference_mean
+
+
+def _channel_statistics(x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    variance, mean = torch.var_mean(x_BCHW, dim=(-2, -1), keepdim=True)
+    return mean, (variance + _EPS).sqrt()
+
+
+class MergeMask(nn.Module):
+    """How much of the specific read to believe, per channel and pixel. Not limited to [0, 1]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        narrow = channels // 3
+        self.crop = pair(channels, narrow)
+        self.specific = pair(channels, narrow)
+        self.generic = pair(channels, narrow)
+        self.join = pair(3 * narrow, channels)
+
+    def forward(self, crop_BCHW: Tensor, specific_BCHW: Tensor, generic_BCHW: Tensor) -> Tensor:
+        """Return the mask (B, C, H, W) from the degraded crop and both reads."""
+        branches = (self.crop(crop_BCHW), self.specific(specific_BCHW), self.generic(generic_BCHW))
+        return self.join(torch.cat(branches, dim=1))
+
+
+class ComponentFusion(nn.Module):
+    """Merge, style alignment and confidence at one site."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mask = MergeMask(channels)
+        self.confidence = pair(channels, channels)
+
+    def merge(
+        self, crop_BCHW: Tensor, specific_BCHW: Tensor, generic_BCHW: Tensor, readable_B: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return mask * specific + (1 - mask) * generic, and the mean of the mask per sample (B,), detached.
+
+        Where `readable_B` is False the person has no reference of this component: the generic read is returned.
+        """
+        mask_BCHW = self.mask(crop_BCHW, specific_BCHW, generic_BCHW).float()
+        merged_BCHW = mask_BCHW * specific_BCHW + (1 - mask_BCHW) * generic_BCHW
+        merged_BCHW = torch.where(readable_B[:, None, None, None], merged_BCHW, generic_BCHW)
+        return merged_BCHW, mask_BCHW.detach().mean(dim=(1, 2, 3))
+
+    def fuse(self, crop_BCHW: Tensor, aligned_BCHW: Tensor) -> Tensor:
+        """Return confidence * aligned + crop, the confidence read from their difference."""
+        return self.confidence(aligned_BCHW - crop_BCHW) * aligned_BCHW + crop_BCHW
