@@ -21,7 +21,7 @@ from dmdnet.image_integrity import JPEG_SIGNATURE, PNG_SIGNATURE, jpeg_defect, p
 
 MAX_PIXELS = 64_000_000
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 _ORIENTATION_TAG = 0x0112
 _PNG_BIT_DEPTH_BYTE = 24
 _ENCODER_OPTIONS = {
