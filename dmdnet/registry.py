@@ -15,29 +15,22 @@ package, so that a new component is one new file and no edit elsewhere.
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import inspect
 import pkgutil
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, create_model
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from dmdnet.errors import ConfigError
+from dmdnet.typed import RUNTIME, FrozenDict, Runtime, Strict, frozen, nearest, signature_model
+
+__all__ = ["RUNTIME", "Component", "Registry", "Runtime", "plain"]
 
 T = TypeVar("T")
-
-
-class _RuntimeMarker:
-    """Marks a constructor argument that the program supplies and the option file cannot."""
-
-
-RUNTIME = _RuntimeMarker()
-Runtime = Annotated[T, RUNTIME]
+JSON_PLACEHOLDER = "x-registry"  # config.json_schema turns it into a reference to all components of the kind
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,10 @@ class Component:
     """A validated `type` with all of its options, defaults included. Immutable and printable."""
 
     type: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=FrozenDict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", frozen(self.options))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plain mapping that an option file would hold."""
@@ -57,7 +53,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Component):
         return value.as_dict()
     if isinstance(value, BaseModel):
-        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+        as_dict = getattr(value, "as_dict", None)
+        return as_dict() if as_dict else {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -70,23 +67,32 @@ class Registry:
 
     Args:
         kind: what the components are called in messages, for example "network".
-        package: the package whose modules register them; imported at the first look-up.
+        package: the package (or module) whose modules register them; imported at the first look-up.
+        foreign: prefixes of names that live elsewhere, each with the module that finds them. The module is imported
+            when such a name is looked up; its `find(name_without_prefix)` returns a constructor or raises ConfigError.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, foreign: Mapping[str, str] | None = None) -> None:
         self.kind = kind
         self.package = package
+        self.foreign = FrozenDict(foreign or {})
         self._components: dict[str, Callable[..., Any]] = {}
-        self._schemas: dict[str, type[BaseModel]] = {}
+        self._schemas: dict[str, type[Strict]] = {}
         self._loaded = False
 
     def register(self, name: str | None = None) -> Callable[[T], T]:
-        """Return a decorator that registers a class or a factory under `name` (default: its own name)."""
+        """Return a decorator that registers a class or a factory under `name` (default: its own name).
+
+        Raises:
+            ValueError: the name is taken, or has a dot (those belong to foreign components).
+        """
 
         def decorate(component: T) -> T:
             key = name or component.__name__  # type: ignore[attr-defined]
             if key in self._components:
                 raise ValueError(f"the {self.kind} {key!r} is registered twice")
+            if "." in key:
+                raise ValueError(f"the {self.kind} {key!r}: a name has no dot")
             self._components[key] = component  # type: ignore[assignment]
             return component
 
@@ -98,88 +104,81 @@ class Registry:
         return sorted(self._components)
 
     def get(self, name: str) -> Callable[..., Any]:
-        """Return the class or factory registered as `name`.
+        """Return the class or factory called `name`.
 
         Raises:
             ConfigError: there is none; the message names the nearest one.
         """
+        for prefix, module in self.foreign.items():
+            if name.startswith(prefix):
+                found: Callable[..., Any] = importlib.import_module(module).find(name.removeprefix(prefix))
+                return found
         self._load()
         if name not in self._components:
-            raise ConfigError(self._unknown(name))
+            raise ConfigError(f"unknown {self.kind} type {name!r}; {nearest(name, self._components)}")
         return self._components[name]
 
-    def schema(self, name: str) -> type[BaseModel]:
+    def schema(self, name: str) -> type[Strict]:
         """Return the pydantic model of the options of `name`, made from its constructor."""
         if name not in self._schemas:
-            self._schemas[name] = _signature_model(name, self.get(name))
+            self._schemas[name] = signature_model(name, self.get(name))
         return self._schemas[name]
 
     def component(self, name: str, /, **options: Any) -> Component:
         """Return a validated component; for code that does not start from an option file."""
-        model = self.schema(name).model_validate(options)
-        return Component(name, {key: getattr(model, key) for key in type(model).model_fields})
+        return Component(name, _values(self.schema(name).model_validate(options)))
 
     def build(self, component: Component, /, **runtime: Any) -> Any:
         """Call the constructor of `component` with its options and the program's `runtime` arguments."""
-        return self.get(component.type)(**dict(component.options), **runtime)
+        return self.get(component.type)(**component.options, **runtime)
 
     def _load(self) -> None:
         if self._loaded:
             return
         self._loaded = True
         package = importlib.import_module(self.package)
-        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        for module in pkgutil.walk_packages(getattr(package, "__path__", ()), package.__name__ + "."):
             importlib.import_module(module.name)
-
-    def _unknown(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self._components, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(self._components))}"
-        return f"unknown {self.kind} type {name!r}; {hint}"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Let `Annotated[Component, REGISTRY]` validate a mapping with `type` into a `Component`."""
         return core_schema.no_info_plain_validator_function(self._validate)
 
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Leave a placeholder: components may hold components of their own kind, so the kinds need named schemas."""
+        return {JSON_PLACEHOLDER: self.kind}
+
     def _validate(self, value: Any) -> Component:
         if isinstance(value, Component):
             return value
         if not isinstance(value, Mapping):
-            raise PydanticCustomError(
-                "component_type",
-                "expected a mapping with 'type' and the options of a {kind}, got {value}",
-                {"kind": self.kind, "value": repr(value)},
-            )
+            raise _error("component_type", f"wants a {self.kind}: a mapping with 'type' and its options")
         options = dict(value)
         name = options.pop("type", None)
+        if name is None:
+            raise _error("component_missing", f"needs 'type', the name of a {self.kind}")
         if not isinstance(name, str):
-            raise PydanticCustomError("component_missing", "a {kind} needs 'type'", {"kind": self.kind})
+            raise _error("component_name", f"'type' wants the name of a {self.kind}, got {name!r}")
         try:
             schema = self.schema(name)
         except ConfigError as error:
-            raise PydanticCustomError("component_unknown", "{message}", {"message": str(error)}) from None
-        model = schema.model_validate(options)
-        return Component(name, {key: getattr(model, key) for key in schema.model_fields})
+            raise _error("component_unknown", str(error)) from error
+        return Component(name, _values(schema.model_validate(options)))
 
 
-def _signature_model(name: str, component: Callable[..., Any]) -> type[BaseModel]:
-    """Return a strict, frozen pydantic model with the typed keywords of a constructor."""
-    target = component.__init__ if inspect.isclass(component) else component  # type: ignore[misc]
-    hints = typing.get_type_hints(target, include_extras=True)
-    fields: dict[str, Any] = {}
-    for parameter in inspect.signature(component).parameters.values():
-        hint = hints[parameter.name]
-        if RUNTIME in getattr(hint, "__metadata__", ()):
-            continue
-        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-        fields[parameter.name] = (hint, Field(default))
-    config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
-    return create_model(name, __config__=config, **fields)
+def _values(model: Strict) -> dict[str, Any]:
+    return {**{key: getattr(model, key) for key in type(model).model_fields}, **(model.model_extra or {})}
 
 
-ARCHS = Registry("network", "dmdnet.archs")
+def _error(kind: str, text: str) -> PydanticCustomError:
+    return PydanticCustomError(kind, "{text}", {"text": text})
+
+
+_BASICSR = "basicsr."
+ARCHS = Registry("network", "dmdnet.archs", foreign={_BASICSR: "dmdnet.archs.basicsr_arch"})
 DATASETS = Registry("data set", "dmdnet.data")
 DEGRADATIONS = Registry("degradation", "dmdnet.degradations")
-LOSSES = Registry("loss", "dmdnet.losses")
+LOSSES = Registry("loss", "dmdnet.losses", foreign={_BASICSR: "dmdnet.losses.basicsr_loss"})
 METRICS = Registry("metric", "dmdnet.metrics")
 MODELS = Registry("model", "dmdnet.models")
 OPTIMIZERS = Registry("optimiser", "dmdnet.engine.optimizers")
