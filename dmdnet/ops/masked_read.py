@@ -61,8 +61,13 @@ def slot_weights(similarity_BS: Tensor, mask_BS: Tensor | None = None) -> Tensor
 
 
 def _similarity(query: Tensor, keys: Tensor) -> Tensor:
-    """Return the dot products (B, S) of whole patches."""
-    query_BD = query.flatten(1)
+    """Return the dot products (B, S) of whole patches.
+
+    They run over tens of thousands of products and go into a softmax undivided by their number: one long float32
+    sum (a plain matrix product) is off by 1e-3 there, and differs with the shape of the batch. Sums of sums are
+    not: by channel for the shared dictionary, by torch's cascade for dictionaries of a person each.
+    """
+    query_BKP = query.flatten(2)
     if keys.dim() == query.dim():
-        return query_BD @ keys.flatten(1).T
-    return torch.bmm(keys.flatten(2), query_BD[:, :, None])[:, :, 0]
+        return torch.einsum("bkp,skp->kbs", query_BKP, keys.flatten(2)).sum(0)
+    return (keys.flatten(3) * query_BKP[:, None]).flatten(2).sum(-1)

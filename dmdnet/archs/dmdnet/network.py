@@ -252,9 +252,7 @@ class DMDNet(nn.Module):
         return published.to_published(self.state_dict(), self.size)
 
     def _crop(self, features: Sequence[Tensor], boxes: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            site.name: crop_components(features[site.level], boxes[site.name], site.size) for site in self.sites
-        }
+        return {site.name: crop_components(features[site.level], boxes[site.name], site.size) for site in self.sites}
 
     def _wanted(self, outputs: Sequence[str], dictionary: SpecificDictionary | None, batch: int) -> list[str]:
         """Return the outputs to compute, in their fixed order."""

@@ -127,7 +127,9 @@ class SpecificDictionary:
         except FileNotFoundError as error:
             raise WeightsError(f"{path}: there is no such file; enrol the person first") from error
         except (safetensors.SafetensorError, OSError) as error:
-            raise WeightsError(f"{path}: cannot be read as a safetensors file ({error}); enrol the person again") from error
+            raise WeightsError(
+                f"{path}: cannot be read as a safetensors file ({error}); enrol the person again"
+            ) from error
         size = _size_from_metadata(metadata, path)
         dictionary = cls(
             keys={name.removeprefix("key."): item for name, item in tensors.items() if name.startswith("key.")},
@@ -153,7 +155,10 @@ class SpecificDictionary:
             return f"'{_VALID}' must be bool (B, 3, R), not {valid.dtype} {tuple(valid.shape)}"
         people, _, slots = valid.shape
         for site in size.sites():
-            for kind, tensors, channels in (("key", self.keys, site.key_channels), ("value", self.values, site.channels)):
+            for kind, tensors, channels in (
+                ("key", self.keys, site.key_channels),
+                ("value", self.values, site.channels),
+            ):
                 wanted = (people, slots, channels, site.size, site.size)
                 found = tuple(tensors[site.name].shape) if site.name in tensors else None
                 if found != wanted:
@@ -163,7 +168,9 @@ class SpecificDictionary:
     def _check_same_network(self, other: SpecificDictionary) -> None:
         mine, theirs = (self.image_size, self.base_channels), (other.image_size, other.base_channels)
         if mine != theirs:
-            raise NetworkInputError(f"dictionaries of different networks: image_size, base_channels {mine} and {theirs}")
+            raise NetworkInputError(
+                f"dictionaries of different networks: image_size, base_channels {mine} and {theirs}"
+            )
 
     def _padded(self, slots: int) -> SpecificDictionary:
         missing = slots - self.num_slots
@@ -202,7 +209,9 @@ class SpecificDictionary:
 
 def _size_from_metadata(metadata: dict[str, str], path: str | os.PathLike[str]) -> NetworkSize:
     if metadata.get("format") != _FORMAT:
-        raise WeightsError(f"{path}: is not a specific dictionary (format {metadata.get('format')!r}); enrol the person")
+        raise WeightsError(
+            f"{path}: is not a specific dictionary (format {metadata.get('format')!r}); enrol the person"
+        )
     if metadata.get("version") != _VERSION:
         raise WeightsError(
             f"{path}: has format version {metadata.get('version')!r}, this program reads {_VERSION!r}; "
@@ -211,4 +220,6 @@ def _size_from_metadata(metadata: dict[str, str], path: str | os.PathLike[str]) 
     try:
         return NetworkSize(int(metadata["image_size"]), int(metadata["base_channels"]))
     except (KeyError, ValueError) as error:
-        raise WeightsError(f"{path}: its metadata lack a valid network size ({error}); enrol the person again") from error
+        raise WeightsError(
+            f"{path}: its metadata lack a valid network size ({error}); enrol the person again"
+        ) from error
