@@ -1,0 +1,158 @@
+"""Skin: tone, redness, pores, wrinkles, freckles, moles, blush and beards."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .geometry import EYE_Y, FaceGeometry
+from .identity import Identity
+from .layer import Layer
+from .paint import FloatArray, bump, noise_plane, sample_plane, smoothstep, spline, tint
+from .relief import CELLS, grid
+from .shot import Expression
+
+
+def _tone(identity: Identity, face: FaceGeometry) -> FloatArray:
+    """Return the skin's colour on the relief's grid, (CELLS, CELLS, 3)."""
+    x, y = grid()
+    skin = identity.skin
+    red: FloatArray = np.zeros((CELLS, CELLS), np.float32)
+    points = face.landmarks
+    for side in (-1, 1):
+        red = red + 0.8 * bump(x, y, 0.5 + side * 0.165, 0.61, 0.055, 0.05)
+        red = red + 0.5 * identity.make_up.blush * bump(x, y, 0.5 + side * 0.19, 0.585, 0.05, 0.035)
+    red = red + 0.9 * bump(x, y, 0.5, points[30, 1] + 0.015, 0.035, 0.025)
+    red = red + 0.4 * bump(x, y, 0.5, points[8, 1] - 0.05, 0.05, 0.03)
+    tired = np.zeros_like(red)
+    for eye in face.eyes:
+        tired = tired + bump(x, y, eye.centre[0] - eye.side * 0.015, EYE_Y + 0.03, 0.035, 0.014)
+    red = red * (0.35 + 0.65 * skin.redness)
+    base = np.asarray(skin.colour, np.float32)
+    tone = base * (1 + red[..., None] * np.array([0.015, -0.085, -0.075], np.float32))
+    return tone * (1 - (0.10 + 0.10 * skin.wrinkles) * tired[..., None] * np.array([0.7, 1.0, 0.8], np.float32))
+
+
+def _lines(identity: Identity, face: FaceGeometry, expression: Expression) -> tuple[list[FloatArray], list[float]]:
+    """Return wrinkle strokes with strengths: forehead, crow's feet, nose to mouth, under the eyes."""
+    rng = identity.stream(1)
+    points = face.landmarks
+    lines, strengths = [], []
+    age = identity.skin.wrinkles
+    smile = max(expression.smile, 0.0)
+    for row in range(3):
+        y = 0.335 - 0.036 * row + rng.uniform(-0.006, 0.006) - 0.006 * expression.brow_raise
+        ends = np.sort(rng.uniform(0.36, 0.64, 2)) + np.array([-0.07, 0.07])
+        x = np.linspace(ends[0], ends[1], 6)
+        lines.append(spline(np.stack([x, y + rng.uniform(-0.004, 0.004, 6)], 1), 5))
+        strengths.append(0.75 * age * (0.6 + 0.6 * max(expression.brow_raise, 0)))
+    for eye in face.eyes:
+        for fan in (-0.5, 0.0, 0.5):
+            start = eye.place(1.22, 0.1 + fan * 0.7)
+            reach = rng.uniform(0.022, 0.040)
+            end = start + reach * np.array([eye.side, fan * 0.8 + 0.1])
+            lines.append(spline(np.stack([start, (start + end) / 2 + (0, 0.003 * fan), end]), 5))
+            strengths.append((0.15 + 0.7 * age) * (0.4 + 0.8 * smile))
+        lines.append(spline(eye.place(np.array([-0.75, -0.2, 0.5]), np.array([0.75, 1.05, 0.95])), 6))
+        strengths.append(0.18 + 0.55 * age)
+        wing, corner = points[33 + 2 * eye.side], points[54 if eye.side > 0 else 48]
+        steps = np.array([(0.014, -0.014), (0.045, 0.028), (0.026, -0.004)]) * (eye.side, 1)
+        fold = np.stack([wing, wing, corner]) + steps
+        lines.append(spline(fold, 8))
+        strengths.append(0.20 + 0.55 * age + 0.35 * smile)
+    return lines, strengths
+
+
+def _paint_lines(layer: Layer, identity: Identity, face: FaceGeometry, expression: Expression) -> None:
+    lines, strengths = _lines(identity, face, expression)
+    for line, strength in zip(lines, strengths, strict=True):
+        if strength < 0.05:
+            continue
+        frame = layer.frame.around(line, 0.02)
+        mask = frame.strokes([line, line[::-1]], [0.006, 0.006])
+        mask = 0.6 * frame.blur(mask, 0.0022) + 0.5 * frame.blur(mask, 0.006)
+        tint(layer.part(frame), (0.72, 0.62, 0.58), np.minimum(mask * np.float32(strength * 1.1), 1))
+
+
+def _paint_spots(layer: Layer, identity: Identity, face: FaceGeometry) -> None:
+    rng = identity.stream(2)
+    skin = identity.skin
+    count = int(230 * skin.freckles)
+    x = 0.5 + rng.normal(0, 0.115, count)
+    y = 0.575 + rng.normal(0, 0.055, count)
+    sizes = rng.uniform(0.0018, 0.0048, count)
+    darkness = rng.uniform(0.25, 0.8, count) * (0.4 + 0.6 * skin.freckles)
+    dots = [(a, b, r, s) for a, b, r, s in zip(x, y, sizes, darkness, strict=True)]
+    dots += [(0.5 + m.x, m.y + (face.drop if m.y > 0.78 else 0.0), m.radius, 1.5 * m.strength) for m in skin.moles]
+    turn = np.linspace(0, 2 * np.pi, 10, endpoint=False)
+    circle = np.stack([np.cos(turn), np.sin(turn)], 1)
+    for cx, cy, radius, strength in dots:
+        ring = np.array([cx, cy]) + radius * circle * (1.0, 0.9)
+        frame = layer.frame.around(ring, 0.004)
+        mask = frame.blur(frame.polygon(ring), 0.0009)
+        dark = (0.62, 0.46, 0.38) if strength < 0.8 else (0.34, 0.24, 0.21)
+        tint(layer.part(frame), dark, mask * np.float32(min(strength, 1.0)))
+
+
+def beard_mask(layer: Layer, identity: Identity, face: FaceGeometry) -> FloatArray | None:
+    """Return where the beard grows, (H, W) in 0..1, or None."""
+    style = identity.beard.style
+    if style == "none":
+        return None
+    frame, points = layer.frame, face.landmarks
+    x, y = frame.grid()
+    mouth, chin = 0.5 * (points[48, 1] + points[54, 1]), points[8, 1]
+    half = points[54, 0] - 0.5
+    lip_top, nose = points[51, 1], points[33, 1]
+    lip = smoothstep(nose + 0.004, nose + 0.016, y) * smoothstep(mouth + 0.02, mouth - 0.004, y)
+    lip = lip * smoothstep(half * 1.22, half * 0.95, np.abs(x - 0.5) - 0.6 * np.maximum(y - lip_top, 0))
+    goat = smoothstep(mouth - 0.010, mouth + 0.03, y) * smoothstep(half * 1.10, half * 0.85, np.abs(x - 0.5))
+    goat = goat * smoothstep(chin + 0.03, chin - 0.01, y)
+    line = mouth - 0.055 + 1.3 * np.maximum(np.abs(x - 0.5) - 0.175, -0.06) * -1.4
+    full = smoothstep(0.0, 0.05, y - line) * smoothstep(0.40, 0.52, y)
+    full = np.maximum(
+        full,
+        smoothstep(0.035, 0.012, np.abs(np.abs(x - 0.5) - 0.268 * identity.shape.width)) * smoothstep(0.46, 0.54, y),
+    )
+    masks = {
+        "moustache": lip,
+        "goatee": np.maximum(lip, goat),
+        "full": np.maximum(lip, full),
+        "stubble": np.maximum(lip, full),
+    }
+    mask = masks[style]
+    lips = frame.polygon(spline(np.concatenate([points[48:60], points[48:49]]), 4))
+    return (mask * (1 - frame.blur(lips, 0.002))).astype(np.float32)
+
+
+def _paint_beard(layer: Layer, identity: Identity, face: FaceGeometry) -> None:
+    mask = beard_mask(layer, identity, face)
+    if mask is None:
+        return
+    frame = layer.frame
+    x, y = frame.grid()
+    hairs = sample_plane(
+        noise_plane(identity.stream(3), 256, 0.7), (x - 0.5) * 620 + 40 * (y - 0.7) * np.sign(x - 0.5), y * 210
+    )
+    density = identity.beard.density
+    colour = np.asarray(identity.hair.colour, np.float32) * 0.9
+    if identity.beard.style == "stubble":
+        alpha = mask * np.float32(0.30 * density) * (0.75 + 0.35 * hairs)
+    else:
+        alpha = mask * np.float32(0.55 + 0.4 * density) * (0.88 + 0.16 * hairs)
+        colour = colour * (1 + 0.22 * hairs[..., None])
+    layer.colour[...] += (colour - layer.colour) * np.clip(alpha, 0, 0.97)[..., None]
+    layer.gloss[...] *= 1 - 0.7 * mask
+
+
+def paint_skin(layer: Layer, identity: Identity, face: FaceGeometry, expression: Expression) -> None:
+    """Paint the bare skin of the head, with everything that lies in it."""
+    frame = layer.frame
+    layer.colour[...] = layer.spread(_tone(identity, face))
+    x, y = frame.grid()
+    plane = noise_plane(identity.stream(0), 256, 0.6)
+    pores = sample_plane(plane, x * 420, y * 420) + 1.3 * sample_plane(plane, x * 60 + 31, y * 60)
+    layer.colour[...] *= (1 + np.float32(0.013 * (0.5 + identity.skin.texture)) * pores)[..., None]
+    _paint_lines(layer, identity, face, expression)
+    _paint_spots(layer, identity, face)
+    _paint_beard(layer, identity, face)
+    layer.alpha[...] = frame.polygon(face.outline)
