@@ -239,6 +239,11 @@ class DMDNet(nn.Module):
         for part, mode in zip(parts, modes, strict=True):
             part.train(mode)
 
+    @classmethod
+    def published_options(cls, state: Mapping[str, object]) -> dict[str, int] | None:
+        """Return the constructor's options for a released state dict, or None when the keys are not DMDNet's."""
+        return NetworkSize().as_dict() if published.is_published(state) else None
+
     def load_published_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Load the released weights, strictly.
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from dmdnet.archs.dmdnet.blocks import pair
 from dmdnet.archs.dmdnet.layout import STRIDES, NetworkSize, Site
+from dmdnet.archs.state_fit import misfit
 from dmdnet.errors import WeightsError
 
 _COMPONENT = {"left_eye": "LE", "right_eye": "RE", "mouth": "MO"}
-_LISTED = 20
 
 
 class UnusedQueries(nn.Module):
@@ -54,23 +54,11 @@ def from_published(state: Mapping[str, Tensor], own: Mapping[str, Tensor], size:
     Raises:
         WeightsError: lists missing keys, unexpected keys and wrong shapes.
     """
-    names = dict(zip(to_published(own, size), own, strict=True))
-    missing = [name for name in names if name not in state]
-    unexpected = [str(name) for name in state if name not in names]
-    wrong = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(own[key].shape)}"
-        for name, key in names.items()
-        if name in state and state[name].shape != own[key].shape
-    ]
-    if missing or unexpected or wrong:
-        raise WeightsError(
-            f"these weights do not fit DMDNet({size}): "
-            + "; ".join(
-                f"{len(items)} {kind}: {_listed(items)}"
-                for kind, items in (("missing", missing), ("unexpected", unexpected), ("of wrong shape", wrong))
-                if items
-            )
-        )
+    prefixes = dict(_prefixes(size))
+    names = {_rename(key, prefixes): key for key in own}
+    defects = misfit({name: own[key] for name, key in names.items()}, state)
+    if defects:
+        raise WeightsError(f"these published weights do not fit a DMDNet of {size}; {defects}")
     return {key: state[name] for name, key in names.items()}
 
 
@@ -126,8 +114,3 @@ def _site_prefixes(site: Site) -> Iterator[tuple[str, str]]:
     yield f"{fusion}.mask.generic", f"{theirs}_Mask.conv3"
     yield f"{fusion}.mask.join", f"{theirs}_Mask.convCat"
     yield f"{fusion}.confidence", f"{theirs}_Attention"
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
