@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from dmdnet.errors import ConfigError
 from dmdnet.typed import RUNTIME, FrozenDict, Runtime, Strict, frozen, nearest, signature_model
@@ -30,6 +30,7 @@ from dmdnet.typed import RUNTIME, FrozenDict, Runtime, Strict, frozen, nearest, 
 __all__ = ["RUNTIME", "Component", "Registry", "Runtime", "plain"]
 
 T = TypeVar("T")
+COMPONENT_WANTED = "component_wanted"  # the error for a value that is no mapping; its context has the kind
 JSON_PLACEHOLDER = "x-registry"  # config.json_schema turns it into a reference to all components of the kind
 
 
@@ -152,17 +153,17 @@ class Registry:
         if isinstance(value, Component):
             return value
         if not isinstance(value, Mapping):
-            raise _error("component_type", f"wants a {self.kind}: a mapping with 'type' and its options")
+            raise PydanticCustomError(COMPONENT_WANTED, "wants a {kind}: a mapping with 'type'", {"kind": self.kind})
         options = dict(value)
         name = options.pop("type", None)
         if name is None:
-            raise _error("component_missing", f"needs 'type', the name of a {self.kind}")
+            raise PydanticCustomError("component_type", "needs 'type', the name of a {kind}", {"kind": self.kind})
         if not isinstance(name, str):
-            raise _error("component_name", f"'type' wants the name of a {self.kind}, got {name!r}")
+            raise _type_error(name, f"wants the name of a {self.kind}, got {name!r}")
         try:
             schema = self.schema(name)
         except ConfigError as error:
-            raise _error("component_unknown", str(error)) from error
+            raise _type_error(name, str(error)) from error
         return Component(name, _values(schema.model_validate(options)))
 
 
@@ -170,8 +171,9 @@ def _values(model: Strict) -> dict[str, Any]:
     return {**{key: getattr(model, key) for key in type(model).model_fields}, **(model.model_extra or {})}
 
 
-def _error(kind: str, text: str) -> PydanticCustomError:
-    return PydanticCustomError(kind, "{text}", {"text": text})
+def _type_error(name: Any, text: str) -> ValidationError:
+    reason = PydanticCustomError("component_type", "{text}", {"text": text})
+    return ValidationError.from_exception_data("type", [InitErrorDetails(type=reason, loc=("type",), input=name)])
 
 
 _BASICSR = "basicsr."

@@ -97,12 +97,7 @@ class Strict(BaseModel):
         try:
             return handler(value)
         except ValidationError as error:
-            raise with_known_names(error, cls.known_names(value), cls.moved_names()) from None
-
-    @classmethod
-    def known_names(cls, value: Any) -> list[str]:
-        """Return the keys that a mapping may have here; `value` is what was given."""
-        return list(cls.model_fields)
+            raise with_known_names(error, cls.model_fields, cls.moved_names()) from None
 
     @classmethod
     def moved_names(cls) -> Mapping[str, str]:
@@ -110,18 +105,26 @@ class Strict(BaseModel):
         return {}
 
 
-def with_known_names(error: ValidationError, known: Iterable[str], moved: Mapping[str, str]) -> ValidationError:
-    """Return `error` with pydantic's "extra inputs" of this level replaced by ours, which carry a hint."""
+def with_known_names(
+    error: ValidationError, known: Iterable[str], moved: Mapping[str, str] | None = None, below: str | None = None
+) -> ValidationError:
+    """Return `error` with the unknown keys of this level reported by us, with a hint.
+
+    Args:
+        known: the keys that this level has.
+        moved: hints for keys that are called otherwise here.
+        below: a key of the model that is no key of the file: what lies below it counts as this level.
+    """
     lines: list[InitErrorDetails] = []
     for line in error.errors(include_url=False):
         kind: str | PydanticCustomError = line["type"]
         context = dict(line.get("ctx", {}))
-        if kind == "extra_forbidden" and len(line["loc"]) == 1:
-            key = str(line["loc"][0])
-            kind = unknown_option(key, known, moved)
+        loc = line["loc"][1:] if below is not None and line["loc"][:1] == (below,) else line["loc"]
+        if kind in ("extra_forbidden", UNKNOWN_OPTION) and len(loc) == 1:
+            kind = unknown_option(str(loc[0]), known, moved)
         elif kind not in _PYDANTIC_ERRORS:
             kind = PydanticCustomError(kind, "{text}", {**context, "text": line["msg"]})  # type: ignore[arg-type]
-        lines.append(InitErrorDetails(type=kind, loc=line["loc"], input=line["input"], ctx=context))
+        lines.append(InitErrorDetails(type=kind, loc=loc, input=line["input"], ctx=context))
     return ValidationError.from_exception_data(error.title, lines)
 
 

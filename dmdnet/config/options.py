@@ -2,41 +2,86 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from dmdnet.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULERS, Component
+from dmdnet.errors import ConfigError
+from dmdnet.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULERS, Component, plain
+from dmdnet.typed import FrozenDict, Named, Strict, nearest, with_known_names
 
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
-ComponentOf = Component  # for readers: `Annotated[Component, REGISTRY]` is "type: Name plus keywords"
+_NOT_IN_NAMES = '/\\:*?"<>|'
 
 
-class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+def _folder_name(name: str) -> str:
+    """Names become folders under experiments/ and results/."""
+    if not name.strip() or name != name.strip() or name.startswith(".") or len(name) > 128:
+        problem = "is empty, starts with a dot, has spaces around it or more than 128 characters"
+    elif any(letter in _NOT_IN_NAMES or ord(letter) < 32 for letter in name):
+        problem = f"has one of {_NOT_IN_NAMES} or a control character"
+    else:
+        return name
+    raise PydanticCustomError("folder_name", "{text}", {"text": f"{name!r} {problem}; it becomes the name of a folder"})
 
 
-class DatasetOptions(_Options):
+FolderName = Annotated[str, AfterValidator(_folder_name)]
+PHASES = ("train", "val", "test")
+
+
+def _entry_name(key: str) -> str:
+    if re.fullmatch(rf"({'|'.join(PHASES)})(_\w+)?", key):
+        return key
+    text = f"unknown entry {key!r}; {nearest(key, PHASES)} (a suffix may follow: test_1)"
+    raise PydanticCustomError("entry_name", "{text}", {"text": text})
+
+
+EntryName = Annotated[str, AfterValidator(_entry_name)]
+
+
+class DatasetOptions(Strict):
     """One entry of `datasets`: a data set (`type` and its keywords) and how it is loaded, in one flat mapping."""
 
-    name: str
+    name: FolderName
     batch_size_per_gpu: Positive = 1
     num_worker_per_gpu: NonNegative = 0
     prefetch_factor: Positive = 2
     dataset: Annotated[Component, DATASETS]
 
-    @model_validator(mode="before")
     @classmethod
-    def _split_flat_mapping(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "dataset" in value:
-            return value
-        loading = {key: item for key, item in value.items() if key in cls.model_fields}
-        loading["dataset"] = {key: item for key, item in value.items() if key not in cls.model_fields}
-        return loading
+    def loading_names(cls) -> list[str]:
+        """Return the keys of the entry itself; every other key belongs to the data set."""
+        return [name for name in cls.model_fields if name != "dataset"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the flat mapping that an option file would hold."""
+        own = {name: plain(getattr(self, name)) for name in self.loading_names()}
+        return {"name": own.pop("name"), **self.dataset.as_dict(), **own}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _split_flat_mapping(cls, value: Any, handler: Any) -> Any:
+        if not isinstance(value, Mapping) or isinstance(value.get("dataset"), Component):
+            return handler(value)
+        loading = {key: item for key, item in value.items() if key in cls.loading_names()}
+        try:
+            return handler({**loading, "dataset": {key: value[key] for key in value if key not in loading}})
+        except ValidationError as error:
+            raise with_known_names(error, cls._known(value), below="dataset") from None
+
+    @classmethod
+    def _known(cls, value: Mapping[str, Any]) -> list[str]:
+        try:
+            return [*cls.loading_names(), "type", *DATASETS.schema(str(value.get("type"))).model_fields]
+        except ConfigError:
+            return cls.loading_names()
 
 
-class PathOptions(_Options):
+class PathOptions(Strict):
     """Where weights come from and where results go. Paths are relative to the working directory."""
 
     pretrain_network_g: str | None = None
@@ -48,7 +93,7 @@ class PathOptions(_Options):
     weights: str = "weights"
 
 
-class TrainOptions(_Options):
+class TrainOptions(Strict):
     """The optimisation: losses, optimisers, schedule, EMA."""
 
     total_iter: Positive
@@ -63,16 +108,16 @@ class TrainOptions(_Options):
     losses: tuple[Annotated[Component, LOSSES], ...]
 
 
-class ValOptions(_Options):
+class ValOptions(Strict):
     """Evaluation, during training every `val_freq` iterations and by test.py: which outputs, which metrics."""
 
     val_freq: Positive | None = None
     save_img: bool = True
     modes: tuple[str, ...] = ("input", "generic", "specific", "wrong_person")
-    metrics: dict[str, Annotated[Component, METRICS]] = Field(default_factory=dict)
+    metrics: Named[Annotated[Component, METRICS]] = Field(default_factory=FrozenDict)
 
 
-class LoggerOptions(_Options):
+class LoggerOptions(Strict):
     """What is written while training, and how often (in iterations)."""
 
     print_freq: Positive = 100
@@ -81,22 +126,22 @@ class LoggerOptions(_Options):
     use_tb_logger: bool = True
 
 
-class DistOptions(_Options):
+class DistOptions(Strict):
     """torch.distributed: `auto` takes nccl on GPUs and gloo on CPUs."""
 
     backend: Literal["auto", "nccl", "gloo"] = "auto"
     timeout_s: Positive = 600
 
 
-class Options(_Options):
+class Options(Strict):
     """The whole option file of a training or a test run."""
 
-    name: str
+    name: FolderName
     model: Annotated[Component, MODELS]
     device: Literal["auto", "cuda", "cpu"] = "auto"
     manual_seed: NonNegative = 0
     deterministic: bool = False
-    datasets: dict[str, DatasetOptions]
+    datasets: Annotated[dict[EntryName, DatasetOptions], AfterValidator(FrozenDict)]
     network_g: Annotated[Component, ARCHS]
     network_d: Annotated[Component, ARCHS] | None = None
     path: PathOptions = PathOptions()
@@ -104,3 +149,14 @@ class Options(_Options):
     val: ValOptions = ValOptions()
     logger: LoggerOptions = LoggerOptions()
     dist_params: DistOptions = DistOptions()
+
+    @classmethod
+    def moved_names(cls) -> Mapping[str, str]:
+        """Return hints for top-level keys of BasicSR that have another form here."""
+        return {
+            "num_gpu": "processes decide: torchrun --nproc_per_node=N train.py -opt FILE --launcher pytorch",
+            "scale": "it belongs to the network or to the degradation",
+            "is_train": "it follows from the command: train.py or test.py",
+            "ema": "it is train.ema_decay",
+            "launcher": "it is a flag: --launcher none, pytorch or slurm",
+        }

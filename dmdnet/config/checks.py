@@ -1,0 +1,49 @@
+"""What must fit together in the options, beyond the type of each value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dmdnet.config.options import Options
+from dmdnet.registry import LOSSES
+
+Finding = tuple[tuple[str | int, ...], str]
+
+
+def findings(options: Options) -> Iterator[Finding]:
+    """Yield the path and the message of everything that does not fit together."""
+    yield from _dataset_entries(options)
+    if options.train is not None:
+        yield from _adversarial_losses(options)
+        if "train" not in options.datasets:
+            yield ("train",), "needs a data set to train on: add datasets.train, or take the train section out"
+    if options.val.val_freq is not None and not any(key.startswith("val") for key in options.datasets):
+        yield ("val", "val_freq"), "needs a data set to validate on: add datasets.val, or set val.val_freq to ~"
+
+
+def _dataset_entries(options: Options) -> Iterator[Finding]:
+    if not options.datasets:
+        yield ("datasets",), "names no data set; add datasets.train, datasets.val or datasets.test"
+    seen: dict[str, str] = {}
+    for key, entry in options.datasets.items():
+        if entry.name in seen:
+            other = f"datasets.{seen[entry.name]}"
+            yield ("datasets", key, "name"), f"{entry.name!r} is the name of {other} too; results go by name"
+        seen.setdefault(entry.name, key)
+
+
+def _adversarial_losses(options: Options) -> Iterator[Finding]:
+    assert options.train is not None, "called for training runs"
+    needing = [
+        index
+        for index, loss in enumerate(options.train.losses)
+        if getattr(LOSSES.get(loss.type), "needs_discriminator", False)
+    ]
+    if not needing:
+        return
+    path = ("train", "losses", needing[0])
+    name = options.train.losses[needing[0]].type
+    if options.network_d is None:
+        yield path, f"{name} needs a discriminator: add network_d, or take the loss out"
+    if options.train.optim_d is None:
+        yield path, f"{name} needs an optimiser for the discriminator: add train.optim_d, or take the loss out"
