@@ -67,3 +67,9 @@ class FaceBatch(_TensorFields):
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def row(self, index: int) -> FaceBatch:
+        """Return a batch of one: the picture at `index` with its references."""
+        chosen = slice(index, index + 1)
+        rows = self._map(lambda tensor: tensor[chosen])
+        return replace(rows, names=self.names[chosen], identities=self.identities[chosen])

@@ -1,0 +1,7 @@
+"""Evaluation: every method over every picture of a set, with coverage, intervals and pictures to look at."""
+
+from dmdnet.evaluation.records import Evaluation, PictureRecord, SummaryRecord
+from dmdnet.evaluation.runner import MODES, evaluate
+from dmdnet.evaluation.summary import summarise
+
+__all__ = ["MODES", "Evaluation", "PictureRecord", "SummaryRecord", "evaluate", "summarise"]

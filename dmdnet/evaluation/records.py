@@ -1,0 +1,145 @@
+"""What an evaluation found: one record per picture and method, and the records of `summary.json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Status = Literal["ok", "failed", "no_references"]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """A metric as the reports name it: its short name, what exactly it computes, and which way is better."""
+
+    name: str
+    recipe: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class PictureRecord:
+    """One picture restored by one method.
+
+    Attributes:
+        references: how many reference pictures the method was given.
+        status: "failed" where the method gave no usable picture, and the degraded input is scored in its place;
+            "no_references" where the method needs references and the picture has none: nothing is scored.
+        note: why it failed.
+        values: metric name -> value; NaN where the metric is not defined for this picture.
+    """
+
+    method: str
+    identity: str
+    name: str
+    references: int
+    status: Status
+    note: str
+    values: Mapping[str, float]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The picture: identity and name."""
+        return self.identity, self.name
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Pictures of one face for a comparison sheet, all uint8 RGB (H, W, 3).
+
+    Attributes:
+        pictures: method -> picture, in the order of the methods.
+        boxes: int32 (4, 4), component boxes of `pictures` and `target`.
+        references: (R, H, W, 3), and their boxes (R, 4, 4).
+        values: method -> metric name -> value.
+    """
+
+    identity: str
+    name: str
+    pictures: Mapping[str, np.ndarray]
+    target: np.ndarray | None
+    boxes: np.ndarray
+    references: np.ndarray
+    reference_boxes: np.ndarray
+    values: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything found about one set; the same for any number of ranks.
+
+    Attributes:
+        methods: the modes that at least one picture allowed; a set without references has no "specific".
+        pictures: sorted by identity, name and method.
+        samples: pictures for a comparison sheet, the first few people.
+    """
+
+    set_name: str
+    methods: tuple[str, ...]
+    metrics: tuple[MetricInfo, ...]
+    pictures: tuple[PictureRecord, ...]
+    samples: tuple[Sample, ...] = ()
+
+    def of_method(self, method: str) -> list[PictureRecord]:
+        """Return the records of one method, one per picture."""
+        return [record for record in self.pictures if record.method == method]
+
+    def mean(self, method: str, metric: str) -> float:
+        """Return the mean over the scored pictures; NaN when there is none."""
+        values = [record.values.get(metric, math.nan) for record in self.of_method(method)]
+        scored = [value for value in values if not math.isnan(value)]
+        return math.fsum(scored) / len(scored) if scored else math.nan
+
+    def means(self) -> dict[str, float]:
+        """Return "method/metric" -> mean, for training logs; what was not scored is left out."""
+        found = {
+            f"{method}/{metric.name}": self.mean(method, metric.name)
+            for method in self.methods
+            for metric in self.metrics
+        }
+        return {name: value for name, value in found.items() if not math.isnan(value)}
+
+
+@dataclass(frozen=True)
+class SummaryRecord:
+    """One line of `summary.json`: the mean of one metric for one method, or the mean difference of two methods.
+
+    Attributes:
+        kind: "mean" or "difference"; for a difference `method` reads "specific - generic".
+        mean, ci_low, ci_high: None where there is nothing to average; the interval also where there is one identity.
+        n: pictures that the mean is taken over.
+        n_identities: people among them, which is what the interval resamples.
+        n_pictures: pictures of the set.
+        n_failed: pictures that the method failed on; they are scored as the degraded input.
+        coverage: share of the set's pictures that the method restored itself and that were scored.
+        interval: how the interval was made.
+    """
+
+    kind: Literal["mean", "difference"]
+    set: str
+    method: str
+    metric: str
+    recipe: str
+    higher_is_better: bool
+    mean: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_identities: int
+    n_pictures: int
+    n_failed: int
+    coverage: float
+    interval: str = field(default="")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON holds."""
+        return asdict(self)
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether the interval excludes zero (for a difference)."""
+        return self.ci_low is not None and self.ci_high is not None and (self.ci_low > 0 or self.ci_high < 0)
