@@ -189,5 +189,5 @@ def _size_note(item: RestoredFace) -> str:
     change = "enlarged" if item.aligned.magnification > 1 else "shrunk"
     note = f"face {item.number}: {side:.0f} px square {change} to the network's {size} px, {item.output} output"
     if item.aligned.magnification < 0.8:
-        note += "; the photograph is sharper than this network can be: the face loses resolution"
+        note += "; detail finer than its pixels is lost"
     return note
