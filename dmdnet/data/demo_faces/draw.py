@@ -12,14 +12,16 @@ from dmdnet.errors import DataError
 
 from .accessories import paint_glasses, paint_jewels
 from .body import paint_background, paint_body, paint_ears
-from .eyes import paint_brow, paint_eye
+from .brows import paint_brow
+from .eyes import paint_eye
 from .geometry import FaceGeometry, face_geometry
-from .hair import paint_back_hair, paint_front_hair
+from .hair import has_back_hair, paint_back_hair, paint_front_hair
 from .identity import Identity
 from .layer import Layer
 from .mouth import paint_mouth
+from .nose import paint_nose
 from .paint import FloatArray, Frame
-from .pose import Projection, dense_map, inverse_map, project, rotation
+from .pose import Projection, dense_map, inverse_map, picture_bounds, project, rotation
 from .relief import face_relief
 from .shading import Shading, shade
 from .shot import Shot
@@ -49,11 +51,13 @@ def check_size(size: int) -> None:
 
 
 def _working_size(size: int) -> int:
-    return max(256, 2 * size) if size <= 256 else int(1.5 * size)
+    """Return the side on which a picture of `size` is drawn before it is averaged down."""
+    return max(256, 2 * size) if size <= 256 else max(512, round(1.5 * size))
 
 
-def _head(layer: Layer, identity: Identity, shot: Shot, face: FaceGeometry) -> None:
+def _paint_head(layer: Layer, identity: Identity, shot: Shot, face: FaceGeometry) -> None:
     paint_skin(layer, identity, face, shot.expression)
+    paint_nose(layer, identity, face)
     paint_mouth(layer, identity, face)
     for eye in face.eyes:
         paint_eye(layer, identity, eye, shot.expression, shot.light)
@@ -65,24 +69,32 @@ def _head(layer: Layer, identity: Identity, shot: Shot, face: FaceGeometry) -> N
     paint_front_hair(layer, identity)
 
 
+def _premultiplied(colour: FloatArray, alpha: FloatArray) -> FloatArray:
+    """Return colour (H, W, 3) and opacity (H, W) as premultiplied RGBA uint8."""
+    planes = [colour[..., channel] for channel in range(3)]
+    full = alpha * np.float32(255)
+    planes = [np.clip(plane, 0, 1) * full + np.float32(0.5) for plane in planes]
+    return cv2.merge([*(plane.astype(np.uint8) for plane in planes), (full + np.float32(0.5)).astype(np.uint8)])
+
+
 def _lit(layer: Layer, shading: Shading) -> FloatArray:
     """Return the layer under the light as premultiplied RGBA uint8."""
-    highlight = layer.spread(shading.highlight) * layer.gloss
-    colour = layer.colour * layer.spread(shading.gain) + highlight[..., None]
-    alpha = layer.alpha[..., None]
-    rgba = np.concatenate([np.clip(colour, 0, 1) * alpha, alpha], -1)
-    return (rgba * 255 + 0.5).astype(np.uint8)
+    light = layer.spread(np.dstack([shading.gain, shading.highlight]))
+    colour = cv2.multiply(layer.colour, light[..., :3])
+    colour += (light[..., 3] * layer.gloss)[..., None]
+    return _premultiplied(colour, layer.alpha)
 
 
 def _lay(canvas: FloatArray, rgba: FloatArray) -> None:
-    top = rgba.astype(np.float32) * np.float32(1 / 255)
-    canvas *= 1 - top[..., 3:]
-    canvas += top[..., :3]
+    through = 1 - rgba[..., 3] * np.float32(1 / 255)
+    for channel in range(3):
+        plane = canvas[..., channel]
+        plane *= through
+        plane += rgba[..., channel] * np.float32(1 / 255)
 
 
 def _warp_head(layer: Layer, rgba: FloatArray, coarse: FloatArray, size: int) -> FloatArray:
-    plane = dense_map(coarse, size) * np.float32(layer.frame.scale)
-    plane -= np.array([layer.frame.left + 0.5, layer.frame.top + 0.5], np.float32)
+    plane = dense_map(coarse, size, layer.frame.scale, (layer.frame.left + 0.5, layer.frame.top + 0.5))
     return cv2.remap(rgba, plane[..., 0], plane[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
@@ -93,6 +105,23 @@ def _warp_back(layer: Layer, rgba: FloatArray, projection: Projection, size: int
     offset = (matrix[:, :2] @ np.full(2, 0.5 / size) + matrix[:, 2]) * scale - corner
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(rgba, np.concatenate([linear, offset[:, None]], 1), (size, size), flags=flags)
+
+
+def _paint_behind(identity: Identity, shot: Shot, projection: Projection, shading: Shading, work: int) -> FloatArray:
+    """Return the picture (work, work, 3) without the head."""
+    canvas = paint_background(shot.background, work)
+    light = shading.gain[50:120, 50:120].mean((0, 1))
+    if has_back_hair(identity):
+        corners = np.array([(0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1)]) @ projection.inverse_affine(_BACK_DEPTH).T
+        back = Layer.blank(work / 2, corners.min(0), corners.max(0))
+        paint_back_hair(back, identity)
+        back.colour[...] *= light * 0.9
+        _lay(canvas, _warp_back(back, _premultiplied(back.colour, back.alpha), projection, work))
+    lean = projection.points(np.array([[0.5, 0.9]]), 0.0)[0] - (0.5, 0.9)
+    frame = Frame(0, 0, work, work, work)
+    paint_body(canvas, frame, identity, shot, lean * 0.8, light)
+    paint_ears(canvas, frame, identity, projection, light)
+    return canvas
 
 
 def draw_face(identity: Identity, shot: Shot, size: int) -> DemoFace:
@@ -108,28 +137,12 @@ def draw_face(identity: Identity, shot: Shot, size: int) -> DemoFace:
     heights = relief.at(face.landmarks)
     projection = project(shot.pose, face.landmarks, heights)
     shading = shade(relief, shot.light, rotation(shot.pose))
+    coarse = inverse_map(projection, relief)
 
-    canvas = paint_background(shot.background, work)
-    mean_light = shading.gain[60:140, 60:140].mean((0, 1))
-    back = Layer.blank(work / 2)
-    paint_back_hair(back, identity)
-    back.colour[...] *= mean_light * 0.9
-    _lay(canvas, _warp_back(back, _rgba(back), projection, work))
-    lean = projection.points(np.array([[0.5, 0.9]]), 0.0)[0] - (0.5, 0.9)
-    paint_body(canvas, Frame(0, 0, work, work, work), identity, shot, lean * 0.8, mean_light)
-    ears = Layer.blank(work)
-    paint_ears(ears, identity)
-    ears.colour[...] *= mean_light * 0.92
-    _lay(canvas, _warp_back(ears, _rgba(ears), projection, work))
-
-    head = Layer.blank(work)
-    _head(head, identity, shot, face)
-    _lay(canvas, _warp_head(head, _lit(head, shading), inverse_map(projection, relief), work))
+    canvas = _paint_behind(identity, shot, projection, shading, work)
+    head = Layer.blank(work, *picture_bounds(coarse))
+    _paint_head(head, identity, shot, face)
+    _lay(canvas, _warp_head(head, _lit(head, shading), coarse, work))
     small = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
     image = (np.clip(small, 0, 1) * 255 + 0.5).astype(np.uint8)
     return DemoFace(image, projection.points(face.landmarks, heights) * size - 0.5)
-
-
-def _rgba(layer: Layer) -> FloatArray:
-    alpha = layer.alpha[..., None]
-    return (np.concatenate([np.clip(layer.colour, 0, 1) * alpha, alpha], -1) * 255 + 0.5).astype(np.uint8)

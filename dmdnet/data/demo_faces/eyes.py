@@ -1,4 +1,4 @@
-"""Eyes: sclera, iris, lids, lashes and make-up, and the brows above them."""
+"""Eyes: sclera, iris, lids, lashes and make-up."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def _ball(identity: Identity, eye: Eye, frame: Frame, expression: Expression) ->
     dx, dy = (x - cx) / radius, (y - cy) / radius
     r, angle = np.hypot(dx, dy), np.arctan2(dy, dx)
     off = (x - eye.centre[0]) / eye.half_width
-    white = np.array([0.93, 0.91, 0.90], np.float32) - np.float32(0.04 * identity.skin.wrinkles) * np.array(
+    white = np.array([0.86, 0.84, 0.83], np.float32) - np.float32(0.04 * identity.skin.wrinkles) * np.array(
         [0, 0.6, 1.2], np.float32
     )
-    sclera = white * (1 - 0.22 * np.minimum(np.abs(off), 1.2) ** 3)[..., None]
+    sclera = white * (1 - 0.26 * np.minimum(np.abs(off), 1.2) ** 3)[..., None]
     sclera = np.repeat(sclera, frame.height, 0) if sclera.shape[0] == 1 else sclera
     corner = eye.place(-0.98, 0.1)
     inner = bump(x, y, corner[0], corner[1], 0.008, 0.008)[..., None]
@@ -67,26 +67,22 @@ def _catchlight(frame: Frame, eye: Eye, expression: Expression, light: Light) ->
     return np.clip(main * np.float32(0.6 + 0.4 * light.key) + second, 0, 1)
 
 
-def _lashes(identity: Identity, eye: Eye) -> tuple[list[FloatArray], list[float]]:
+def _lashes(identity: Identity, eye: Eye) -> tuple[FloatArray, FloatArray]:
+    """Return upper and lower lashes (M, 3, 2) with their widths (M,)."""
     rng = identity.stream(12 if eye.side < 0 else 13)
     up = identity.make_up
-    lines, widths = [], []
-    curve = eye.upper
-    for t in np.linspace(0.0, 0.93, up.lash_count):
-        root = curve[int(t * (len(curve) - 1))]
-        lean = eye.side * (0.9 - 1.5 * t) + rng.uniform(-0.18, 0.18)
-        length = up.lash_length * 0.0345 * (1.0 - 0.45 * t) * rng.uniform(0.8, 1.15)
-        rise = 0.25 + 0.75 * min(eye.lid, 1.0)
-        tip = root + length * np.array([lean, -rise])
-        middle = (root + tip) / 2 + length * np.array([0.22 * lean, 0.22])
-        lines.append(spline(np.stack([root, middle, tip]), 3))
-        widths.append(0.0024 + 0.0016 * (up.lash_length > 0.55))
-    for t in np.linspace(0.08, 0.7, up.lash_count // 2):
-        root = eye.lower[int(t * (len(eye.lower) - 1))]
-        tip = root + up.lash_length * 0.015 * np.array([eye.side * (0.7 - 1.2 * t), 0.9])
-        lines.append(np.stack([root, (root + tip) / 2, tip]))
-        widths.append(0.0015)
-    return lines, widths
+    t = np.linspace(0.02, 0.90, up.lash_count) + rng.uniform(-0.012, 0.012, up.lash_count)
+    roots = eye.upper[(t * (len(eye.upper) - 1)).astype(int)]
+    lean = eye.side * (0.95 - 1.55 * t) + rng.uniform(-0.22, 0.22, len(t))
+    length = up.lash_length * 0.0345 * (1.0 - 0.5 * t) * rng.uniform(0.7, 1.15, len(t))
+    rise = -0.15 - 0.75 * min(eye.lid, 1.0)
+    tips = roots + length[:, None] * np.stack([lean, np.full(len(t), rise)], 1)
+    middles = (roots + tips) / 2 + length[:, None] * np.stack([0.22 * lean, np.full(len(t), 0.22)], 1)
+    s = np.linspace(0.08, 0.75, up.lash_count // 2)
+    low = eye.lower[(s * (len(eye.lower) - 1)).astype(int)]
+    reach = up.lash_length * 0.013 * np.stack([eye.side * (0.7 - 1.2 * s), np.full(len(s), 0.9)], 1)
+    lines = np.concatenate([np.stack([roots, middles, tips], 1), np.stack([low, low + reach / 2, low + reach], 1)])
+    return lines, np.concatenate([np.full(len(t), 0.0020 + 0.0012 * (up.lash_length > 0.45)), np.full(len(s), 0.0013)])
 
 
 def _lid_skin(layer: Layer, identity: Identity, eye: Eye) -> None:
@@ -145,39 +141,4 @@ def paint_eye(layer: Layer, identity: Identity, eye: Eye, expression: Expression
     gloss *= 1 - opening
     _liner(layer, identity, eye, frame)
     lines, widths = _lashes(identity, eye)
-    over(layer.part(frame), (0.07, 0.05, 0.05), frame.strokes(lines, widths) * 0.88)
-
-
-def paint_brow(layer: Layer, identity: Identity, points: FloatArray, side: int) -> None:
-    """Paint one brow as hairs along `points` (5, 2), temple to nose."""
-    brows = identity.brows
-    rng = identity.stream(14 if side < 0 else 15)
-    spine = spline(points, 12) + np.array([0.0, 0.006])
-    tangent = np.gradient(spine, axis=0)
-    tangent /= np.hypot(tangent[:, :1], tangent[:, 1:])
-    up = np.stack([tangent[:, 1], -tangent[:, 0]], 1)
-    up *= np.sign(-up[:, 1:])
-    count = int(110 + 130 * brows.density)
-    t = np.sort(rng.uniform(0.0, 1.0, count))
-    thick = 0.0125 * brows.thickness * np.minimum(1.0, 0.25 + 1.6 * t) * np.minimum(1.0, 0.55 + 6.0 * (1 - t))
-    across = rng.uniform(-1, 1, count) * thick
-    index = np.minimum((t * (len(spine) - 1)).astype(int), len(spine) - 1)
-    lift = np.where(t > 0.8, rng.uniform(0.5, 1.2, count), -np.sign(across) * rng.uniform(0.1, 0.4, count))
-    lift = lift * (0.5 + brows.bushiness)
-    roots = spine[index] + up[index] * across[:, None]
-    lengths = rng.uniform(0.012, 0.022, count) * (0.8 + 0.4 * brows.bushiness)
-    lines, widths = [], []
-    for i in range(count):
-        if brows.slit >= 0 and side == brows.slit_side and abs(1 - t[i] - brows.slit) < 0.05:
-            continue
-        heading = -tangent[index[i]] + up[index[i]] * lift[i]
-        tip = roots[i] + heading * lengths[i]
-        middle = (roots[i] + tip) / 2 + up[index[i]] * lengths[i] * 0.06
-        lines.append(np.stack([roots[i], middle, tip]))
-        widths.append(0.0030)
-    frame = layer.frame.around(spine, 0.05)
-    mask = frame.strokes(lines, widths)
-    base = frame.blur(mask, 0.005)
-    over(layer.part(frame), brows.colour, base * np.float32(0.45 * brows.density))
-    over(layer.part(frame), brows.colour, mask * np.float32(0.5 + 0.4 * brows.density))
-    layer.frame.cut(layer.gloss, frame)[...] *= 1 - base * 0.8
+    over(layer.part(frame), (0.07, 0.05, 0.05), frame.hairs(lines, widths) * 0.88)

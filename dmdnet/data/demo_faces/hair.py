@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from .identity import Identity
@@ -19,22 +20,23 @@ class Cut:
     side: float
     bottom: float
     back: bool  # hair is seen behind and beside the neck
-    side_lock: float  # how far hair covers the temples and cheeks
-    curl: float
-    fan: float  # how fast hairs turn from the parting to hanging
-    crop: float = 0.0  # 1: the sides are shaved
+    side_lock: float  # how far hair covers temples and cheeks
+    curl: float  # 0 straight, 1 curls
+    fan: float  # how slowly hairs turn from the parting to hanging
+    fade: float = 0.0  # 1: the sides are shaved
+    frizz: bool = False  # no strands to be seen
 
 
 CUTS: dict[str, Cut] = {
-    "bald": Cut(0.0, 0.0, 0.40, False, 0.0, 0.0, 0.5, 1.0),
-    "crop": Cut(0.028, 0.006, 0.47, False, 0.2, 0.1, 0.4, 0.6),
+    "bald": Cut(0.004, 0.0, 0.44, False, 0.0, 0.0, 0.5, 1.0),
+    "crop": Cut(0.028, 0.006, 0.47, False, 0.25, 0.1, 0.4, 0.6),
     "short": Cut(0.050, 0.020, 0.50, False, 0.5, 0.3, 0.5),
     "side": Cut(0.062, 0.018, 0.49, False, 0.4, 0.1, 0.8),
     "bob": Cut(0.055, 0.060, 0.88, True, 1.0, 0.15, 0.6),
-    "long": Cut(0.055, 0.060, 1.25, True, 0.9, 0.25, 0.6),
-    "curly": Cut(0.085, 0.085, 0.92, True, 0.7, 1.0, 0.6),
-    "afro": Cut(0.120, 0.120, 0.62, True, 0.4, 2.0, 0.5),
-    "bun": Cut(0.030, 0.006, 0.47, False, 0.3, 0.1, 0.9),
+    "long": Cut(0.050, 0.055, 1.25, True, 0.9, 0.25, 0.6),
+    "curly": Cut(0.080, 0.085, 0.90, True, 0.6, 1.0, 0.6),
+    "afro": Cut(0.110, 0.105, 0.60, True, 0.4, 0.0, 0.5, 0.0, True),
+    "bun": Cut(0.028, 0.008, 0.47, False, 0.3, 0.1, 0.9),
 }
 
 
@@ -42,70 +44,77 @@ def _strands(identity: Identity, cut: Cut, frame: Frame) -> FloatArray:
     """Return the pattern of hairs (H, W), mean 0, following the way that the style falls."""
     hair = identity.hair
     x, y = frame.grid()
-    part = 0.5 + hair.part
-    coarse = noise_plane(identity.stream(30), 64, 1.2)
-    fall = np.sqrt(np.maximum(y - (0.0 - cut.top), 0.002) / cut.fan) + 0.05
+    coarse, fine = noise_plane(identity.stream(30), 64, 1.2), noise_plane(identity.stream(31), 256, 0.8)
+    if cut.frizz:
+        swirl = sample_plane(coarse, x * 40, y * 40)
+        return 0.9 * sample_plane(fine, x * 190 + 6 * swirl, y * 190 + 6 * swirl) + 0.6 * sample_plane(
+            coarse, x * 75, y * 75
+        )
+    part = np.float32(0.5 + hair.part)
+    fall = np.sqrt(np.maximum(y + np.float32(cut.top), 0.002) / np.float32(cut.fan)) + np.float32(0.05)
     u = (x - part) / np.minimum(fall, 1.3)
-    curl = cut.curl + 0.35 * hair.wave
-    sway = sample_plane(coarse, x * 22, y * 16) * 0.016 * curl + sample_plane(coarse, x * 9 + 20, y * 8) * 0.028 * curl
-    u = u + sway
-    fine = noise_plane(identity.stream(31), 256, 0.8)
-    along = y * 14 + 8 * np.abs(u)
-    if cut.curl >= 1.5:
-        return 1.1 * sample_plane(fine, x * 190 + sway * 900, y * 190) + 0.7 * sample_plane(coarse, x * 60, y * 60)
+    lock = sample_plane(coarse, u * 24, y * 3)
+    wave = max(cut.curl, 0.55 * hair.wave * (cut.back or cut.curl > 0.2))
+    phase = y * np.float32(34 + 36 * cut.curl) + 3.2 * lock
+    u = u + np.float32(0.013 * wave) * np.sin(phase) + np.float32(0.006) * lock
+    along = y * 11 + 6 * np.abs(u)
     clumps = sample_plane(fine, u * 70, along * 0.5)
     hairs = sample_plane(fine, u * 320 + 50, along * 1.5)
-    return 0.75 * clumps + 0.75 * hairs
+    return 0.70 * clumps + 0.75 * hairs + np.float32(0.75 * wave * (cut.curl > 0.5)) * np.cos(phase)
 
 
-def _colour(identity: Identity, cut: Cut, frame: Frame, strands: FloatArray, depth: FloatArray | float) -> FloatArray:
-    """Return the hair's colour with its ring of light; `depth` 0..1 darkens."""
+def _colour(identity: Identity, cut: Cut, frame: Frame, strands: FloatArray, depth: FloatArray) -> FloatArray:
+    """Return the hair's colour with its ring of light; `depth` (H, W) 0..1 darkens."""
     hair = identity.hair
     x, y = frame.grid()
     base = np.asarray(hair.colour, np.float32)
-    lift = 0.045 + 0.22 * float(base.mean())
-    ring = np.exp(-0.5 * ((y - 0.10 - 0.9 * (x - 0.5) ** 2 + 0.012 * strands) / 0.045) ** 2) * (cut.curl < 1.5)
-    colour = base * (1 + 0.23 * np.clip(strands, -2.2, 2.2))[..., None]
-    colour = colour + np.float32(lift) * (np.maximum(strands, 0) * 0.35 + ring * (0.9 + 0.5 * strands))[..., None]
+    factor = (1 + np.float32(0.23) * np.clip(strands, -2.2, 2.2)) * (1 - 0.45 * depth)
+    lift = np.float32(0.040 + 0.20 * float(base.mean()))
+    added = np.maximum(strands, 0) * np.float32(0.35)
+    if not cut.frizz:
+        ring = np.exp(-0.5 * ((y - 0.10 - 0.9 * (x - 0.5) ** 2 + 0.012 * strands) / 0.045) ** 2)
+        added += ring * (0.9 + 0.5 * strands)
+    added *= lift * (1 - 0.45 * depth)
     if hair.grey > 0.1:
-        grey = smoothstep(1.0, 2.2, strands + 1.1 * np.float32(hair.grey))[..., None]
-        colour = colour + (np.float32(0.72) - colour) * grey * np.float32(0.6)
-    return np.clip(colour * (1 - 0.45 * np.asarray(depth, np.float32))[..., None], 0.01, 1).astype(np.float32)
+        grey = np.float32(0.6) * smoothstep(1.0, 2.2, strands + np.float32(1.1 * hair.grey))
+        factor *= 1 - grey
+        added += (np.float32(0.72) - added) * grey
+    return cv2.merge([np.clip(factor * channel + added, 0.01, 1) for channel in base])
 
 
-def _shell(identity: Identity, cut: Cut, bottom: float) -> FloatArray:
+def _mirrored(points: list[tuple[float, float]]) -> FloatArray:
+    """Return the closed curve through `points` (x from the middle, y) and their mirror images."""
+    right = np.array(points)
+    left = right[:0:-1] * (-1.0, 1.0)
+    return closed_spline(np.concatenate([right, left]) + np.array([0.5, 0.0]), 6)
+
+
+def _shell(identity: Identity, cut: Cut) -> FloatArray:
     """Return the outer outline of the hair, closed (N, 2)."""
     volume = identity.hair.volume
     half = 0.284 * identity.shape.width
-    top, side = cut.top * volume, cut.side * volume
-    points = [
-        (0.0, 0.03 - top),
-        (0.13, 0.045 - 0.95 * top),
-        (0.215, 0.11 - 0.7 * top),
-        (half - 0.01 + 0.85 * side, 0.23),
-    ]
-    points += [(half + side, 0.36), (half + 1.05 * side, max(0.46, 0.55 * bottom))]
+    top, side, bottom = cut.top * volume, cut.side * volume, cut.bottom
+    points = [(0.0, 0.028 - top), (0.10, 0.040 - 0.97 * top), (0.185, 0.085 - 0.8 * top + 0.1 * side)]
+    points += [(half - 0.022 + 0.7 * side, 0.175 - 0.35 * top), (half - 0.002 + 0.95 * side, 0.29)]
+    points += [(half + side, 0.38), (half + 1.02 * side, max(0.46, 0.55 * bottom))]
     if cut.back:
         points += [(half + 0.9 * side, 0.75 * bottom + 0.1), (half + 0.55 * side, bottom), (half - 0.10, bottom + 0.01)]
     else:
         points += [(half - 0.005, bottom), (half - 0.06, bottom)]
-    right = np.array(points)
-    left = right[:0:-1] * (-1.0, 1.0)
-    return closed_spline(np.concatenate([right, left]) + np.array([0.5, 0.0]), 6)
+    return _mirrored(points)
 
 
 def _opening(identity: Identity, cut: Cut) -> FloatArray:
     """Return the outline of the bare face inside the hair, closed (N, 2)."""
     hair = identity.hair
     half = 0.284 * identity.shape.width
-    line = 0.205 - hair.hairline * 2.2 if identity.feminine > 0.5 else 0.195 - hair.hairline * 2.5
+    line = 0.205 - 2.4 * hair.hairline
     lock = 0.045 * cut.side_lock
     temple = half - 0.035 - lock
-    if cut.crop == 1.0:
+    if cut.fade == 1.0:
         line, temple = 0.0, half - 0.012
-    corner = hair.part * 0.25
     points = [
-        (corner, line - 0.010),
+        (hair.part * 0.25, line - 0.010),
         (0.10, line + 0.004),
         (0.185, line + 0.045),
         (temple + 0.002, 0.345),
@@ -115,60 +124,63 @@ def _opening(identity: Identity, cut: Cut) -> FloatArray:
         (half + 0.06 - lock * 1.6, 0.78),
         (half + 0.10 - lock * 3.0, 1.3),
     ]
-    right = np.array(points)
-    left = right[:0:-1] * (-1.0, 1.0)
-    return closed_spline(np.concatenate([right, left]) + np.array([0.5, 0.0]), 6)
+    return _mirrored(points)
+
+
+def has_back_hair(identity: Identity) -> bool:
+    """Return whether hair is seen behind head and neck."""
+    return CUTS[identity.hair.style].back or identity.hair.style == "bun"
 
 
 def paint_back_hair(layer: Layer, identity: Identity) -> None:
     """Paint the hair behind head and neck on an empty layer."""
     cut = CUTS[identity.hair.style]
-    if not cut.back and identity.hair.style != "bun":
-        return
     frame = layer.frame
     strands = _strands(identity, cut, frame)
     x, y = frame.grid()
-    outline = _shell(identity, cut, cut.bottom)
-    mask = frame.blur(frame.polygon(outline), 0.012 if cut.curl >= 1 else 0.006)
-    if identity.hair.style == "bun":
-        mask = np.maximum(mask, smoothstep(0.095, 0.085, np.hypot(x - 0.5, (y + 0.04) * 1.2)))
-    rough = 0.20 if cut.curl >= 1 else 0.12
-    mask = smoothstep(0.35, 0.65, mask + rough * strands * (mask > 0.02))
+    loose = cut.frizz or cut.curl >= 1
+    if cut.back:
+        mask = frame.blur(frame.polygon(_shell(identity, cut)), 0.012 if loose else 0.006)
+    else:
+        mask = smoothstep(0.095, 0.085, np.hypot(x - 0.5, (y + 0.04) * 1.2))
+    mask = smoothstep(0.35, 0.65, mask + (0.20 if loose else 0.12) * strands * (mask > 0.02))
     middle = smoothstep(0.30, 0.16, np.abs(x - 0.5)) * smoothstep(0.3, 0.6, y)
     layer.colour[...] = _colour(identity, cut, frame, strands, 0.25 + 0.75 * middle)
     layer.alpha[...] = mask
 
 
-def front_hair(layer: Layer, identity: Identity) -> tuple[FloatArray, FloatArray]:
-    """Return colour (H, W, 3) and opacity (H, W) of the hair in front of the head."""
+def _front_mask(identity: Identity, cut: Cut, frame: Frame, strands: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the opacity of the front hair and how deep in its shade each place lies, both (H, W)."""
     hair = identity.hair
-    cut = CUTS[hair.style]
-    frame = layer.frame
-    strands = _strands(identity, cut, frame)
     x, y = frame.grid()
-    shell = frame.blur(frame.polygon(_shell(identity, cut, cut.bottom)), 0.005)
+    shell = frame.blur(frame.polygon(_shell(identity, cut)), 0.005)
     face = frame.blur(frame.polygon(_opening(identity, cut)), 0.010)
-    if hair.fringe > 0 and cut.crop < 1.0:
-        low = 0.25 + 0.11 * hair.fringe + 0.25 * (x - 0.5 - hair.part) * np.sign(hair.part)
-        face = face * smoothstep(low - 0.012, low + 0.012, y + 0.012 * np.clip(strands, -2, 2))
+    if hair.fringe > 0 and cut.fade < 1.0:
+        low = 0.25 + 0.11 * hair.fringe + 0.25 * (x - np.float32(0.5 + hair.part)) * np.sign(hair.part)
+        face = face * smoothstep(-0.012, 0.012, y - low.astype(np.float32) + 0.012 * np.clip(strands, -2, 2))
     edge = smoothstep(0.40, 0.75, 1 - face + 0.16 * strands * (face < 0.98))
-    outer = smoothstep(0.35, 0.65, shell + 0.13 * strands * (shell > 0.02))
-    mask = edge * outer
-    if cut.crop > 0:
-        fade = smoothstep(0.12, 0.40, y) * np.float32(cut.crop)
+    rough = 0.24 if cut.frizz or cut.curl >= 1 else 0.13
+    mask = edge * smoothstep(0.35, 0.65, shell + np.float32(rough) * strands * (shell > 0.02))
+    if cut.fade > 0:
+        fade = smoothstep(0.12, 0.40, y) * np.float32(cut.fade)
         mask = mask * (1 - fade * (0.55 + 0.15 * np.clip(strands, -2, 2)))
-    if cut.crop == 1.0:
+    if cut.fade == 1.0:
         mask = mask * 0.35
-    near = np.clip(1 - np.abs(face - 0.35) * 2, 0, 1) * smoothstep(0.5, 0.3, y)
-    return _colour(identity, cut, frame, strands, 0.35 * near), mask.astype(np.float32)
+    shade = np.clip(1 - np.abs(face - 0.35) * 2, 0, 1) * smoothstep(0.5, 0.3, y)
+    return mask.astype(np.float32), 0.35 * shade
 
 
 def paint_front_hair(layer: Layer, identity: Identity) -> None:
     """Paint hair over the head, with the shadow that it throws on the skin."""
-    colour, mask = front_hair(layer, identity)
-    frame = layer.frame
-    shadow = frame.blur(mask, 0.014) * (1 - mask)
-    layer.colour[...] *= (1 - np.float32(0.42) * shadow)[..., None]
-    layer.colour[...] += (colour - layer.colour) * mask[..., None]
-    layer.gloss[...] *= 1 - mask
-    np.maximum(layer.alpha, mask, out=layer.alpha)
+    cut = CUTS[identity.hair.style]
+    reach = 0.30 + 1.4 * cut.side
+    frame = layer.frame.within(0.5 - reach, -0.15, 0.5 + reach, cut.bottom + 0.1)
+    strands = _strands(identity, cut, frame)
+    mask, shade = _front_mask(identity, cut, frame, strands)
+    part, gloss, alpha = (layer.frame.cut(canvas, frame) for canvas in (layer.colour, layer.gloss, layer.alpha))
+    shadow = np.float32(0.42) * frame.blur(mask, 0.014) * (1 - mask)
+    for channel in range(3):
+        part[..., channel] *= 1 - shadow
+    part[...] = cv2.blendLinear(_colour(identity, cut, frame, strands, shade), part, mask, 1 - mask)
+    gloss *= 1 - mask
+    np.maximum(alpha, mask, out=alpha)

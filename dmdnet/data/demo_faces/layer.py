@@ -21,9 +21,11 @@ class Layer:
     gloss: FloatArray
 
     @staticmethod
-    def blank(scale: float) -> Layer:
-        """Return an empty layer of the whole modelled plane with `scale` pixels a unit."""
-        frame = Frame.covering(LOW, LOW, HIGH, HIGH, scale)
+    def blank(scale: float, low: FloatArray, high: FloatArray) -> Layer:
+        """Return an empty layer from corner `low` (2,) to `high` (2,) of the plane, `scale` pixels a unit."""
+        x0, y0 = np.clip(low, LOW, HIGH - 0.01)
+        x1, y1 = np.clip(high, LOW + 0.01, HIGH)
+        frame = Frame.covering(float(x0), float(y0), float(x1), float(y1), scale)
         shape = (frame.height, frame.width)
         return Layer(frame, np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32), np.ones(shape, np.float32))
 

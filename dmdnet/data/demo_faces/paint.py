@@ -33,7 +33,7 @@ def smoothstep(low: float, high: float, value: FloatArray) -> FloatArray:
 
 def bump(x: FloatArray, y: FloatArray, cx: float, cy: float, sx: float, sy: float) -> FloatArray:
     """Return a Gaussian hill of height 1 at (cx, cy)."""
-    return np.exp(-0.5 * (((x - cx) / sx) ** 2 + ((y - cy) / sy) ** 2))
+    return np.exp(-0.5 * ((x - cx) / sx) ** 2) * np.exp(-0.5 * ((y - cy) / sy) ** 2)
 
 
 def spline(points: FloatArray, samples: int = 8) -> FloatArray:
@@ -112,10 +112,30 @@ class Frame:
         """Return the mask of tapering strokes: each line (N, 2) starts with its width (units) and ends in a point."""
         mask = np.zeros((self.height, self.width), np.uint8)
         for line, width in zip(lines, widths, strict=True):
-            # A stroke under one pixel is drawn one pixel wide and fainter, so that sizes agree.
-            drawn = max(width * self.scale, 1.25) / self.scale
-            value = int(255 * min(1.0, width / drawn))
-            cv2.fillPoly(mask, [self._fixed(ribbon(line, drawn))], value, cv2.LINE_AA, _SHIFT)
+            self._fill(mask, line[None], np.array([width]))
+        return mask.astype(np.float32) * np.float32(1 / 255)
+
+    def hairs(self, lines: FloatArray, widths: FloatArray) -> FloatArray:
+        """Return the mask of many strokes at once: `lines` (M, N, 2), `widths` (M,)."""
+        mask = np.zeros((self.height, self.width), np.uint8)
+        self._fill(mask, lines, widths)
+        return mask.astype(np.float32) * np.float32(1 / 255)
+
+    def _fill(self, mask: FloatArray, lines: FloatArray, widths: FloatArray) -> None:
+        # A stroke under one pixel is drawn one pixel wide and fainter, so that sizes agree.
+        drawn = np.maximum(widths, 1.25 / self.scale)
+        values = (255 * widths / drawn).astype(int)
+        for outline, value in zip(self._fixed(ribbons(lines, drawn)), values, strict=True):
+            cv2.fillPoly(mask, [outline], int(value), cv2.LINE_AA, _SHIFT)
+
+    def dots(self, centres: FloatArray, radii: FloatArray, values: FloatArray) -> FloatArray:
+        """Return the mask of discs at `centres` (M, 2) with `radii` (M,) units and `values` (M,) in [0, 1]."""
+        mask = np.zeros((self.height, self.width), np.uint8)
+        drawn = np.maximum(radii, 0.8 / self.scale)
+        faint = values * np.minimum(1.0, (radii / drawn) ** 2)
+        sizes = np.round(drawn * self.scale * (1 << _SHIFT)).astype(int)
+        for (x, y), size, value in zip(self._fixed(centres).tolist(), sizes.tolist(), faint.tolist(), strict=True):
+            cv2.circle(mask, (x, y), size, int(255 * min(value, 1.0)), -1, cv2.LINE_AA, _SHIFT)
         return mask.astype(np.float32) * np.float32(1 / 255)
 
     def blur(self, mask: FloatArray, sigma: float) -> FloatArray:
@@ -123,13 +143,15 @@ class Frame:
         return blur(mask, sigma * self.scale)
 
 
-def ribbon(line: FloatArray, width: float, tip: float = 0.15) -> FloatArray:
-    """Return the outline of a stroke along `line` (N, 2), `width` wide at its start and `tip` of that at its end."""
-    tangent = np.gradient(line, axis=0)
-    tangent /= np.maximum(np.hypot(tangent[:, :1], tangent[:, 1:]), 1e-9)
-    normal = tangent[:, ::-1] * (-1.0, 1.0)
-    half = 0.5 * width * np.linspace(1.0, tip, len(line))[:, None]
-    return np.concatenate([line + normal * half, (line - normal * half)[::-1]])
+def ribbons(lines: FloatArray, widths: FloatArray, tip: float = 0.15) -> FloatArray:
+    """Return outlines (M, 2N, 2) of strokes along `lines` (M, N, 2), from `widths` (M,) down to `tip` of them."""
+    tangent = np.empty_like(lines)
+    tangent[:, 1:-1] = lines[:, 2:] - lines[:, :-2]
+    tangent[:, 0], tangent[:, -1] = lines[:, 1] - lines[:, 0], lines[:, -1] - lines[:, -2]
+    tangent /= np.maximum(np.hypot(tangent[..., :1], tangent[..., 1:]), 1e-9)
+    normal = tangent[..., ::-1] * (-1.0, 1.0)
+    half = 0.5 * widths[:, None, None] * np.linspace(1.0, tip, lines.shape[1])[:, None]
+    return np.concatenate([lines + normal * half, (lines - normal * half)[:, ::-1]], 1)
 
 
 def blur(image: FloatArray, sigma: float) -> FloatArray:
@@ -147,12 +169,20 @@ def blur(image: FloatArray, sigma: float) -> FloatArray:
 
 def over(canvas: FloatArray, colour: FloatArray | Sequence[float], alpha: FloatArray) -> None:
     """Lay `colour` (3,) or (H, W, 3) over `canvas` (H, W, 3) in place with opacity `alpha` (H, W)."""
-    canvas += (np.asarray(colour, np.float32) - canvas) * alpha[..., None]
+    top = np.asarray(colour, np.float32)
+    alpha = alpha.astype(np.float32, copy=False)
+    if top.ndim == 1:
+        for channel in range(3):
+            plane = canvas[..., channel]
+            plane += (top[channel] - plane) * alpha
+        return
+    canvas[...] = cv2.blendLinear(np.ascontiguousarray(top), canvas, alpha, 1 - alpha)
 
 
 def tint(canvas: FloatArray, factor: Sequence[float] | FloatArray, alpha: FloatArray) -> None:
     """Multiply `canvas` by `factor` (3,) in place where `alpha` (H, W) is 1, and less where it is less."""
-    canvas *= 1.0 + (np.asarray(factor, np.float32) - 1.0) * alpha[..., None]
+    for channel in range(3):
+        canvas[..., channel] *= 1 + alpha * np.float32(factor[channel] - 1)
 
 
 def noise_plane(rng: np.random.Generator, size: int = 256, sigma: float = 0.0) -> FloatArray:
@@ -168,12 +198,5 @@ def noise_plane(rng: np.random.Generator, size: int = 256, sigma: float = 0.0) -
 
 def sample_plane(plane: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:
     """Return `plane` read at cells (u, v) with wrapping; u and v broadcast to the shape of the answer."""
-    u, v = np.broadcast_arrays(u, v)
-    size = plane.shape[0]
-    wrapped = np.pad(plane, ((0, 1), (0, 1)), mode="wrap")
-    return cv2.remap(
-        wrapped,
-        np.mod(u, size).astype(np.float32),
-        np.mod(v, size).astype(np.float32),
-        cv2.INTER_LINEAR,
-    )
+    u, v = np.broadcast_arrays(u.astype(np.float32), v.astype(np.float32))
+    return cv2.remap(plane, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)

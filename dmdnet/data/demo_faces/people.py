@@ -110,7 +110,7 @@ def _make_up(rng: Rng, feminine: float) -> MakeUp:
         lower_liner=float(rng.uniform(0.05, 0.16)) if lined and rng.uniform() < 0.5 else 0.0,
         shadow=SHADOWS[int(rng.integers(0, len(SHADOWS)))],
         shadow_strength=float(rng.uniform(0.15, 0.7)) if wears and rng.uniform() < 0.65 else 0.0,
-        lash_length=float(rng.uniform(0.30, 0.50) + (rng.uniform(0.1, 0.45) if wears else 0.0)),
+        lash_length=float(rng.uniform(0.18, 0.34) + (rng.uniform(0.1, 0.4) if wears else 0.0)),
         lash_count=int(rng.integers(14, 30)),
         blush=float(rng.uniform(0.2, 1.0)) if wears else 0.0,
     )

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .paint import FloatArray
-from .relief import CELLS, HIGH, LOW, Relief, to_cells
+from .relief import HIGH, LOW, Relief, to_cells
 from .shot import Pose
 
 _PIVOT = np.array([0.5, 0.6])
@@ -86,13 +86,21 @@ def inverse_map(projection: Projection, relief: Relief) -> FloatArray:
     return q
 
 
-def dense_map(coarse: FloatArray, size: int) -> FloatArray:
-    """Return `coarse` (from `inverse_map`) at the `size` x `size` pixel centres of the picture, float32."""
+def picture_bounds(coarse: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the corners of the part of the face plane that is seen, from `inverse_map`, with a small margin."""
+    edge = int(np.floor(-LOW / (HIGH - LOW) * _MAP_CELLS)) - 1
+    seen = coarse[edge : _MAP_CELLS - edge, edge : _MAP_CELLS - edge].reshape(-1, 2)
+    return seen.min(0) - 0.01, seen.max(0) + 0.01
+
+
+def dense_map(coarse: FloatArray, size: int, scale: float, corner: tuple[float, float]) -> FloatArray:
+    """Return `coarse` (from `inverse_map`) at the `size` x `size` pixel centres of the picture, float32.
+
+    The answer is in pixels of a frame with `scale` pixels a unit whose first pixel centre lies at `corner`.
+    """
     step = (1.0 / size) * _MAP_CELLS / (HIGH - LOW)
     start = (0.5 / size - LOW) * _MAP_CELLS / (HIGH - LOW) - 0.5
     matrix = np.array([[step, 0.0, start], [0.0, step, start]], np.float32)
+    pixels = coarse * np.float32(scale) - np.array(corner, np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(coarse, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-
-
-__all__ = ["CELLS", "Projection", "dense_map", "inverse_map", "project", "rotation"]
+    return cv2.warpAffine(pixels, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)

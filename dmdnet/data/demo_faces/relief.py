@@ -12,7 +12,7 @@ from .identity import Identity
 from .paint import FloatArray, blur, bump, smoothstep
 
 LOW, HIGH = -0.15, 1.15  # the part of the plane that is modelled, in units
-CELLS = 208
+CELLS = 176
 _DOME = 0.23
 
 

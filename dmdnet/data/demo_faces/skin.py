@@ -28,7 +28,8 @@ def _tone(identity: Identity, face: FaceGeometry) -> FloatArray:
         tired = tired + bump(x, y, eye.centre[0] - eye.side * 0.015, EYE_Y + 0.03, 0.035, 0.014)
     red = red * (0.35 + 0.65 * skin.redness)
     base = np.asarray(skin.colour, np.float32)
-    tone = base * (1 + red[..., None] * np.array([0.015, -0.085, -0.075], np.float32))
+    blotches = 0.018 * sample_plane(noise_plane(identity.stream(4), 64, 1.0), x * 50, y * 50)[..., None]
+    tone = base * (1 + blotches + red[..., None] * np.array([0.015, -0.085, -0.075], np.float32))
     return tone * (1 - (0.10 + 0.10 * skin.wrinkles) * tired[..., None] * np.array([0.7, 1.0, 0.8], np.float32))
 
 
@@ -77,20 +78,18 @@ def _paint_spots(layer: Layer, identity: Identity, face: FaceGeometry) -> None:
     rng = identity.stream(2)
     skin = identity.skin
     count = int(230 * skin.freckles)
-    x = 0.5 + rng.normal(0, 0.115, count)
-    y = 0.575 + rng.normal(0, 0.055, count)
+    freckles = np.stack([0.5 + rng.normal(0, 0.115, count), 0.575 + rng.normal(0, 0.055, count)], 1)
     sizes = rng.uniform(0.0018, 0.0048, count)
     darkness = rng.uniform(0.25, 0.8, count) * (0.4 + 0.6 * skin.freckles)
-    dots = [(a, b, r, s) for a, b, r, s in zip(x, y, sizes, darkness, strict=True)]
-    dots += [(0.5 + m.x, m.y + (face.drop if m.y > 0.78 else 0.0), m.radius, 1.5 * m.strength) for m in skin.moles]
-    turn = np.linspace(0, 2 * np.pi, 10, endpoint=False)
-    circle = np.stack([np.cos(turn), np.sin(turn)], 1)
-    for cx, cy, radius, strength in dots:
-        ring = np.array([cx, cy]) + radius * circle * (1.0, 0.9)
-        frame = layer.frame.around(ring, 0.004)
-        mask = frame.blur(frame.polygon(ring), 0.0009)
-        dark = (0.62, 0.46, 0.38) if strength < 0.8 else (0.34, 0.24, 0.21)
-        tint(layer.part(frame), dark, mask * np.float32(min(strength, 1.0)))
+    if count:
+        frame = layer.frame.around(freckles, 0.01)
+        mask = frame.blur(frame.dots(freckles, sizes, darkness), 0.0010)
+        tint(layer.part(frame), (0.62, 0.46, 0.38), mask)
+    for mole in skin.moles:
+        place = np.array([[0.5 + mole.x, mole.y + (face.drop if mole.y > 0.78 else 0.0)]])
+        frame = layer.frame.around(place, 3 * mole.radius)
+        mask = frame.blur(frame.dots(place, np.array([mole.radius]), np.array([mole.strength * 1.1])), 0.0009)
+        tint(layer.part(frame), (0.34, 0.24, 0.21), mask)
 
 
 def beard_mask(layer: Layer, identity: Identity, face: FaceGeometry) -> FloatArray | None:
@@ -149,9 +148,8 @@ def paint_skin(layer: Layer, identity: Identity, face: FaceGeometry, expression:
     frame = layer.frame
     layer.colour[...] = layer.spread(_tone(identity, face))
     x, y = frame.grid()
-    plane = noise_plane(identity.stream(0), 256, 0.6)
-    pores = sample_plane(plane, x * 420, y * 420) + 1.3 * sample_plane(plane, x * 60 + 31, y * 60)
-    layer.colour[...] *= (1 + np.float32(0.013 * (0.5 + identity.skin.texture)) * pores)[..., None]
+    pores = sample_plane(noise_plane(identity.stream(0), 128, 0.6), x * 380, y * 380)
+    layer.colour[...] *= (1 + np.float32(0.014 * (0.5 + identity.skin.texture)) * pores)[..., None]
     _paint_lines(layer, identity, face, expression)
     _paint_spots(layer, identity, face)
     _paint_beard(layer, identity, face)
