@@ -1,0 +1,1 @@
+"""Faces from disk to batches: layouts, data sets, sampling, loading."""

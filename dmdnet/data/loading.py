@@ -1,0 +1,121 @@
+"""From the `datasets` of an option file to batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from dmdnet.config.options import DatasetOptions
+from dmdnet.data.batch import FaceBatch
+from dmdnet.data.reference_face_dataset import Phase
+from dmdnet.data.samples import FaceSample, collate
+from dmdnet.data.sampling import Draw, TestSampler, TrainSampler
+from dmdnet.errors import DMDNetError
+from dmdnet.registry import DATASETS
+
+
+def build_dataset(options: DatasetOptions, *, seed: int, phase: Phase) -> Any:
+    """Return the data set of one entry of `datasets`.
+
+    Raises:
+        DataError: its files are missing.
+        ConfigError: its options contradict each other.
+    """
+    return DATASETS.build(options.dataset, seed=seed, phase=phase)
+
+
+class FaceLoader:
+    """Batches of a data set, loaded by worker processes.
+
+    What a user can cause (a damaged picture) is raised here, in the main process, as the error that the data set
+    raised: torch would wrap it in the worker's traceback and bury the message.
+    """
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[FaceBatch]:
+        for batch in self.loader:
+            if isinstance(batch, DMDNetError):
+                raise batch
+            yield batch
+
+    def __len__(self) -> int:
+        """Number of batches; a training loader is endless and has none."""
+        return len(self.loader)
+
+
+def build_loader(
+    dataset: Any,
+    options: DatasetOptions,
+    *,
+    phase: Phase,
+    rank: int = 0,
+    world_size: int = 1,
+    start_draw: int = 0,
+    pin_memory: bool = False,
+    multiprocessing_context: str | None = None,
+) -> FaceLoader:
+    """Return the batches of one rank: endless and shuffled in training, every record once in testing.
+
+    Args:
+        dataset: from `build_dataset`; its `seed` also decides the order.
+        options: batch size and workers.
+        start_draw: draws that the whole run has used up, over all ranks (training): iterations * batch size * ranks.
+        pin_memory: True when batches go to a GPU.
+        multiprocessing_context: how workers start (`fork`, `spawn`, ...), the system's default when None.
+    """
+    sampler: TrainSampler | TestSampler
+    if phase == "train":
+        sampler = TrainSampler(len(dataset), seed=dataset.seed, rank=rank, world_size=world_size, start_draw=start_draw)
+    else:
+        sampler = TestSampler(len(dataset), rank=rank, world_size=world_size)
+    workers = options.num_worker_per_gpu
+    loader: DataLoader[Any] = DataLoader(
+        _ErrorsAsValues(dataset),
+        batch_size=options.batch_size_per_gpu,
+        sampler=sampler,
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=pin_memory,
+        worker_init_fn=_start_worker,
+        persistent_workers=workers > 0,
+        prefetch_factor=options.prefetch_factor if workers else None,
+        multiprocessing_context=multiprocessing_context if workers else None,
+        generator=torch.Generator(),  # its own, so that loading takes nothing from the training's generator
+    )
+    return FaceLoader(loader)
+
+
+class _ErrorsAsValues(Dataset[Any]):
+    """Gives the error of a sample in its place, so that it crosses to the main process unchanged."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, index: Draw) -> FaceSample | DMDNetError:
+        try:
+            sample: FaceSample = self.dataset[index]
+            return sample
+        except DMDNetError as error:
+            return error
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+
+def _collate(samples: Sequence[FaceSample | DMDNetError]) -> FaceBatch | DMDNetError:
+    whole = []
+    for sample in samples:
+        if isinstance(sample, DMDNetError):
+            return sample
+        whole.append(sample)
+    return collate(whole)
+
+
+def _start_worker(worker: int) -> None:
+    cv2.setNumThreads(0)  # one process per core already; torch sets its own threads to one
