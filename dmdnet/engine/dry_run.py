@@ -1,0 +1,70 @@
+"""`--dry-run`: build everything that a run builds, print it, and stop before the first iteration."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import nn
+
+from dmdnet.config import Options, to_yaml
+from dmdnet.data.batch import References
+from dmdnet.data.loading import build_dataset, build_loader
+from dmdnet.data.reference_face_dataset import Phase
+from dmdnet.models.base import Model, build_model
+
+
+def dry_run(options: Options) -> None:
+    """Print the resolved options, the networks with their parameter counts, and the shapes of one batch of each set.
+
+    Raises:
+        DMDNetError: whatever would stop the run itself: missing data, missing weights, a size that does not fit.
+    """
+    print("# resolved options")
+    print(to_yaml(options))
+    print("# networks")
+    model = build_model(options, "cpu", train=options.train is not None)
+    for line in describe_networks(model):
+        print(line)
+    for key in options.datasets:
+        print(f"\n# one batch of datasets.{key}")
+        for line in describe_batch(first_batch(options, key)):
+            print(line)
+
+
+def first_batch(options: Options, key: str) -> Any:
+    """Return the first batch of `datasets.<key>`, loaded by this process."""
+    phase: Phase = "train" if key.startswith("train") else "test"
+    entry = options.datasets[key].model_copy(update={"num_worker_per_gpu": 0})
+    dataset = build_dataset(entry, seed=options.manual_seed, phase=phase)
+    return next(iter(build_loader(dataset, entry, phase=phase)))
+
+
+def describe_networks(model: Model) -> list[str]:
+    """Return one line for each network and each of its parts, with counts of parameters."""
+    lines = []
+    for name, network in model.networks().items():
+        lines.append(f"{name}: {type(network).__name__}, {count(network):,} parameters")
+        lines += [f"  {part}: {count(module):,}" for part, module in network.named_children() if count(module)]
+        own = sum(item.numel() for item in network.parameters(recurse=False))
+        if own:
+            lines.append(f"  its own: {own:,}")
+    return lines
+
+
+def count(module: nn.Module) -> int:
+    """Return the number of scalars in the parameters of `module`."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def describe_batch(batch: Any, prefix: str = "") -> list[str]:
+    """Return one line for each tensor of a batch: name, shape, type."""
+    lines = []
+    for item in fields(batch):
+        value = getattr(batch, item.name)
+        if isinstance(value, torch.Tensor):
+            lines.append(f"{prefix}{item.name}: {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}")
+        elif isinstance(value, References):
+            lines += describe_batch(value, f"{item.name}.")
+    return lines
