@@ -70,6 +70,9 @@ class FaceBatch(_TensorFields):
 
     def row(self, index: int) -> FaceBatch:
         """Return a batch of one: the picture at `index` with its references."""
-        chosen = slice(index, index + 1)
+        return self.rows(slice(index, index + 1))
+
+    def rows(self, chosen: slice) -> FaceBatch:
+        """Return a smaller batch: the pictures in the slice with their references."""
         rows = self._map(lambda tensor: tensor[chosen])
         return replace(rows, names=self.names[chosen], identities=self.identities[chosen])

@@ -1,0 +1,56 @@
+"""The log of a run: one file, and the console. Only rank 0 writes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dmdnet.engine.distributed import World
+from dmdnet.engine.progress import Progress, open_progress
+from dmdnet.errors import DMDNetError
+
+_ROOT = logging.getLogger("dmdnet")
+_FORMAT = "%(asctime)s %(levelname)s: %(message)s"
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints above the progress bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress.print(self.format(record))
+
+
+@contextmanager
+def run_log(folder: Path, name: str, world: World) -> Iterator[Progress]:
+    """Send the package's log to `<folder>/train_<name>_<time>.log` and to the console; give the progress display."""
+    with open_progress(shown=world.main, terminal=sys.stderr.isatty()) as progress:
+        console = _ConsoleHandler(progress)
+        handlers: list[logging.Handler] = []
+        if world.main:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / f"train_{name}_{time.strftime('%Y%m%d_%H%M%S')}.log"
+            handlers = [logging.FileHandler(file, encoding="utf-8"), console]
+        level = _ROOT.level
+        _ROOT.setLevel(logging.INFO if world.main else logging.ERROR)
+        for handler in handlers:
+            handler.setFormatter(logging.Formatter(_FORMAT))
+            _ROOT.addHandler(handler)
+        try:
+            yield progress
+        except DMDNetError as error:
+            _ROOT.removeHandler(console)  # the command line prints it there
+            _ROOT.error("%s", error)
+            raise
+        finally:
+            for handler in handlers:
+                _ROOT.removeHandler(handler)
+                handler.close()
+            _ROOT.setLevel(level)

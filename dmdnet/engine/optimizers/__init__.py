@@ -1,0 +1,1 @@
+"""Optimisers by BasicSR's names."""

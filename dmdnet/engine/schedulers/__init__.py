@@ -1,0 +1,1 @@
+"""Schedules of the learning rate, as pure functions of the iteration: nothing to save, nothing to restore."""

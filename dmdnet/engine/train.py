@@ -1,0 +1,212 @@
+"""The training loop: `train(options)` is the whole of it; the rooms it calls hold the details."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+
+from dmdnet.config.options import Options, TrainOptions
+from dmdnet.data.batch import FaceBatch
+from dmdnet.data.loading import build_dataset, build_loader
+from dmdnet.engine.checkpoint import CheckpointFolder
+from dmdnet.engine.distributed import Launcher, World, processes
+from dmdnet.engine.logger import run_log
+from dmdnet.engine.progress import Clock, Progress, progress_line
+from dmdnet.engine.run_folder import Resume, find_resume, log_option_changes, run_folder, write_description
+from dmdnet.engine.signals import stop_requests
+from dmdnet.engine.tensorboard import Board, first_faces, open_board, picture_grid
+from dmdnet.engine.validation import Validation
+from dmdnet.errors import CheckpointError, ConfigError
+from dmdnet.models.base import Model, build_model
+from dmdnet.models.means import RunningMeans
+from dmdnet.registry import plain
+
+logger = logging.getLogger(__name__)
+
+
+def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "auto") -> None:
+    """Train, or go on with the run of that name, to `train.total_iter`.
+
+    Args:
+        options: everything the run depends on.
+        auto_resume: continue from the newest whole checkpoint; False refuses a run that has any.
+        launcher: who started the processes ("auto": torchrun if its variables are set).
+
+    Raises:
+        DMDNetError: what a user can cause; the last checkpoint is then still whole.
+        SystemExit: 128 + signal, after SIGTERM or SIGINT and a checkpoint at the step's boundary.
+    """
+    recipe = _recipe(options)
+    with processes(options.device, options.dist_params, launcher) as world, stop_requests() as stop:
+        root = run_folder(options)
+        with run_log(root, options.name, world) as progress:
+            # Continue, start, or refuse
+            resume = find_resume(options, auto_resume, world)
+            if world.main:
+                write_description(options)
+            _set_backends(options, world)
+
+            # Networks, weights, data
+            entry = options.datasets["train"]
+            dataset = build_dataset(entry, seed=options.manual_seed, phase="train")
+            model = build_model(options, world.device)
+            start, draws = _restore_state(model, options, resume) if resume else (0, 0)
+            if start >= recipe.total_iter:
+                logger.info("%s: already finished at iteration %d", options.name, start)
+                return
+            if resume is None:
+                model.setup(dataset)
+            model.distribute()
+            validation = Validation(options, _validation_loaders(options, world), world)
+            batches = iter(
+                build_loader(
+                    dataset,
+                    entry,
+                    phase="train",
+                    rank=world.rank,
+                    world_size=world.size,
+                    start_draw=draws,
+                    pin_memory=world.device.type == "cuda",
+                )
+            )
+            global_batch = entry.batch_size_per_gpu * world.size
+            _log_start(options, model, world, start, global_batch)
+
+            # The loop
+            checkpoints = CheckpointFolder(root)
+            board = open_board(root / "tb_logger", start, options.logger.use_tb_logger and world.main)
+            means, clock = RunningMeans(), Clock(start, recipe.total_iter)
+            for iteration in range(start + 1, recipe.total_iter + 1):
+                # One step. Whatever draws from torch's generator in it is a function of (seed, iteration, rank).
+                batch = clock.wait(batches)
+                draws += global_batch
+                _seed_torch(options.manual_seed, iteration, world.rank)
+                means.add(model.step(batch, iteration))
+                last = iteration == recipe.total_iter
+
+                # What is seen of it
+                if iteration % options.logger.print_freq == 0 or last:
+                    _report(model, means, clock, board, progress, world, iteration, recipe.total_iter)
+                if _due(options.logger.image_freq, iteration) and world.main:
+                    _write_pictures(model, batch, board, iteration)
+
+                # Validation on all ranks, checkpoint by the first
+                if validation.due(iteration) or (last and options.val.val_freq):
+                    board.scalars(validation.run(model, iteration), iteration)
+                stopping = world.highest(stop.signal)
+                if (_due(options.logger.save_checkpoint_freq, iteration) or last or stopping) and world.main:
+                    _save(checkpoints, model, options, iteration, draws)
+                if stopping:
+                    logger.warning(
+                        "stopped by signal %d after iteration %d; the same command continues", stopping, iteration
+                    )
+                    board.close()
+                    raise SystemExit(128 + stopping)
+
+            # The end
+            if world.main:
+                checkpoints.publish_latest(recipe.total_iter)
+            board.close()
+            logger.info("finished: %s", checkpoints.models / f"net_g_{recipe.total_iter}.pth")
+
+
+def _recipe(options: Options) -> TrainOptions:
+    """Return `train`, or say what an option file for training lacks."""
+    if options.train is None:
+        raise ConfigError(f"{options.name}: the options have no 'train' section; a test run starts with test.py")
+    if "train" not in options.datasets:
+        raise ConfigError(
+            f"{options.name}: datasets has no entry 'train' (it has {', '.join(options.datasets) or 'none'})"
+        )
+    return options.train
+
+
+def _set_backends(options: Options, world: World) -> None:
+    torch.use_deterministic_algorithms(options.deterministic)
+    torch.backends.cudnn.benchmark = world.device.type == "cuda" and not options.deterministic
+
+
+def _seed_torch(seed: int, iteration: int, rank: int) -> None:
+    """Make torch's global generators a function of the step, so that a restart draws the same."""
+    words = np.random.SeedSequence([seed, iteration, rank]).generate_state(1, np.uint64)
+    torch.manual_seed(int(words[0]))
+
+
+def _due(freq: int | None, iteration: int) -> bool:
+    return freq is not None and iteration % freq == 0
+
+
+def _validation_loaders(options: Options, world: World) -> dict[str, Any]:
+    """Return set name -> this rank's share, for every entry of `datasets` that begins with `val`."""
+    loaders = {}
+    for key, entry in options.datasets.items():
+        if key.startswith("val") and options.val.val_freq:
+            dataset = build_dataset(entry, seed=options.manual_seed, phase="test")
+            loaders[entry.name] = build_loader(dataset, entry, phase="test", rank=world.rank, world_size=world.size)
+    return loaders
+
+
+def _restore_state(model: Model, options: Options, resume: Resume) -> tuple[int, int]:
+    """Load a checkpoint into the model; return the iteration and the number of draws that it has used up."""
+    weights, state = resume.folder.load(resume.iteration)
+    missing = [key for key in ("iteration", "draws", "options", "model") if key not in state]
+    if missing:
+        raise CheckpointError(f"{resume.folder.states / str(resume.iteration)}.state has no {', '.join(missing)}")
+    log_option_changes(options, state["options"])
+    model.load_weights(weights)
+    model.load_state_dict(state["model"])
+    logger.info("continuing %s from iteration %d", resume.folder.root, resume.iteration)
+    return int(state["iteration"]), int(state["draws"])
+
+
+def _save(checkpoints: CheckpointFolder, model: Model, options: Options, iteration: int, draws: int) -> None:
+    state = {"draws": draws, "options": plain(options), "model": model.state_dict()}
+    logger.info("checkpoint: %s", checkpoints.save(iteration, model.weights(), state))
+
+
+def _report(
+    model: Model,
+    means: RunningMeans,
+    clock: Clock,
+    board: Board,
+    progress: Progress,
+    world: World,
+    iteration: int,
+    total: int,
+) -> None:
+    """Read the means of the last steps (the only transfer of losses to the host) and show them."""
+    terms = world.reduce(means.pop())
+    statistics = model.statistics()
+    speed = clock.lap(iteration)
+    eta = clock.eta(iteration)
+    logger.info(progress_line(iteration, total, eta, speed, terms))
+    progress.show(iteration, total, f"eta {eta}  {speed['it_per_s']:.2f} it/s")
+    grouped = {f"speed/{name}": value for name, value in speed.items()}
+    grouped |= {(name if name == "lr" else f"losses/{name}"): value for name, value in terms.items()}
+    board.scalars(grouped | {f"dictionary/{name}": value for name, value in statistics.items()}, iteration)
+
+
+def _write_pictures(model: Model, batch: FaceBatch, board: Board, iteration: int) -> None:
+    faces = first_faces(batch)
+    modes = ("generic",) if faces.references is None else ("generic", "specific")
+    restored = model.restore(faces, modes)
+    board.picture("degraded_restored_target_references", picture_grid(faces, restored), iteration)
+
+
+def _log_start(options: Options, model: Model, world: World, start: int, global_batch: int) -> None:
+    for name, network in model.networks().items():
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        logger.info("%s: %s, %s parameters", name, type(network).__name__, f"{parameters:,}")
+    logger.info(
+        "%s: iterations %d to %d, %d rank(s) on %s, batch %d in all, seed %d",
+        options.name,
+        start + 1,
+        options.train.total_iter if options.train else 0,
+        world.size,
+        world.device.type,
+        global_batch,
+        options.manual_seed,
+    )

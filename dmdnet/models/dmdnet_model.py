@@ -1,0 +1,220 @@
+"""Training DMDNet: both outputs supervised, an optional discriminator, and the generic dictionary's start.
+
+One step: both outputs and their losses, backward; the discriminator on real and restored pictures in one pass,
+backward; a check that every number is finite; only then the optimisers and the average of the weights.
+
+Shape suffixes: B batch, R references, C channels, H W pixels, 4 boxes x 4 corners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from dmdnet.config.options import Options
+from dmdnet.data.batch import FaceBatch
+from dmdnet.errors import ConfigError
+from dmdnet.images import to_float
+from dmdnet.losses.base import build_losses
+from dmdnet.models.adversary import Adversary
+from dmdnet.models.base import Model, build_network
+from dmdnet.models.ema import EMA
+from dmdnet.models.face_tensors import FaceTensors, face_tensors
+from dmdnet.models.finite import check_finite
+from dmdnet.models.generic_dictionary import DictionaryUsage, dictionary_faces
+from dmdnet.models.loading import load_exactly
+from dmdnet.models.means import Mean
+from dmdnet.models.modes import restore_modes
+from dmdnet.models.objective import Objective, Output, total
+from dmdnet.models.optimisation import Optimisation
+from dmdnet.registry import MODELS, Runtime
+
+
+class TrainingForward(nn.Module):
+    """Enrolling and restoring in one forward, which is what data-parallel training has to see."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net: Any = net
+
+    def forward(self, faces: FaceTensors) -> dict[str, Any]:
+        """Return `generic`, `specific` and `generic_weights`; without references a face's two outputs are equal."""
+        dictionary = self.net.enrol(faces.refs_BRCHW, faces.ref_boxes_BR44, faces.mask_BR)
+        output = self.net(faces.lq_BCHW, faces.lq_boxes_B44, dictionary)
+        return {
+            "generic": output.generic,
+            "specific": output.specific,
+            "generic_weights": output.generic_weights,
+        }
+
+
+@MODELS.register()
+class DMDNetModel(Model):
+    """DMDNet with its losses, optimisers and EMA.
+
+    Args:
+        dictionary_init: how the generic dictionary starts: "encoded" from training faces (random keys over
+            thousands of dimensions make the softmax one-hot, and most slots would never learn), or "random".
+    """
+
+    def __init__(
+        self,
+        *,
+        options: Runtime[Options],
+        networks: Runtime[dict[str, nn.Module]],
+        device: Runtime[torch.device],
+        train: Runtime[bool],
+        dictionary_init: Literal["encoded", "random"] = "encoded",
+    ) -> None:
+        self.options = options
+        self.device = device
+        self.dictionary_init = dictionary_init
+        self.net_g: Any = networks["net_g"]
+        self.ema: EMA | None = None
+        if train:
+            self._build_training(networks.get("net_d"))
+        else:
+            self.net_g.eval()
+
+    def _build_training(self, net_d: nn.Module | None) -> None:
+        recipe = self.options.train
+        if recipe is None:
+            raise ConfigError(f"{self.options.name}: the options have no 'train'; add it, or use test.py")
+        self.objective = Objective(build_losses(recipe.losses, self._weights_folder())).to(self.device)
+        self.optim_g = Optimisation(self.net_g, recipe.optim_g, recipe)
+        self.adversary = Adversary.build(net_d, self.objective, recipe)
+        if recipe.ema_decay:
+            average = build_network(self.options.network_g, self.options.manual_seed, self.device)
+            self.ema = EMA(average, self.net_g, recipe.ema_decay)
+        self._forward: nn.Module = TrainingForward(self.net_g).train()
+        self._usage = DictionaryUsage()
+
+    def _weights_folder(self) -> str | None:
+        path = self.options.path
+        return path.weights if "weights" in path.model_fields_set else None
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the trained networks by file name."""
+        found: dict[str, nn.Module] = {"net_g": self.net_g}
+        if self.adversary is not None:
+            found["net_d"] = self.adversary.net
+        return found
+
+    def setup(self, dataset: Any) -> None:
+        """Start the generic dictionary from `dictionary_size` training faces, unless weights were given."""
+        if self.dictionary_init == "encoded" and self.options.path.pretrain_network_g is None:
+            images, boxes = dictionary_faces(dataset, self.net_g.size.dictionary_size, self.options.manual_seed)
+            self.net_g.initialise_generic_dictionary(to_float(images), boxes)
+        if self.ema is not None:
+            self.ema.reset()
+
+    def distribute(self) -> None:
+        """Wrap both networks for torch's DistributedDataParallel where several ranks run."""
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return
+        # Spectral norm's u and v follow from the weights alone: equal on all ranks without a broadcast.
+        self._forward = DistributedDataParallel(
+            self._forward, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=True
+        )
+        if self.adversary is not None:
+            self.adversary.distribute()
+
+    def _autocast(self) -> AbstractContextManager:
+        enabled = self.options.train is not None and self.options.train.amp == "bf16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    def step(self, batch: FaceBatch, iteration: int) -> dict[str, Mean]:
+        """Train on one batch; see the top of this file."""
+        faces = face_tensors(batch, self.device)
+        logs = {"lr": Mean.scalar(self.optim_g.set_learning_rate(iteration), self.device)}
+
+        # Both outputs and their losses
+        adversary = self.adversary if self.adversary and self.objective.adversarial(iteration) else None
+        with self._autocast():
+            outputs = self._outputs(faces)
+            discriminator = adversary.freeze() if adversary else None
+            terms = self.objective(outputs, faces.gt_BCHW, faces.gt_boxes_B44, discriminator, iteration)
+        values = {name: term.value_B for name, term in terms.items()}
+        logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms.items()}
+        norms = {"net_g": self.optim_g.backward(total(terms))}
+
+        # The discriminator, in one pass over real and restored pictures
+        if adversary:
+            adversary.optimisation.set_learning_rate(iteration)
+            with self._autocast():
+                terms_d = adversary.terms(faces.gt_BCHW, outputs, self.objective.adversarial(iteration))
+            values |= {name: term.value_B for name, term in terms_d.items()}
+            logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms_d.items()}
+            norms["net_d"] = adversary.optimisation.backward(total(terms_d))
+
+        # Nothing is updated unless every number is finite (the step's only wait for the device)
+        check_finite(values, norms, batch.names, iteration)
+        self.optim_g.step()
+        if adversary:
+            adversary.optimisation.step()
+        if self.ema is not None:
+            self.ema.update(iteration)
+        return logs | {f"grad_norm_{name}": Mean.scalar(norm, self.device) for name, norm in norms.items()}
+
+    def _outputs(self, faces: FaceTensors) -> dict[str, Output]:
+        result = self._forward(faces)
+        self._usage.add(result["generic_weights"])
+        everyone = torch.ones(len(faces.mask_BR))
+        with_references = faces.mask_BR.any(dim=1).float()
+        weights = {"generic": everyone, "specific": with_references}
+        return {name: Output(result[name], weight.to(self.device)) for name, weight in weights.items()}
+
+    def statistics(self) -> dict[str, float]:
+        """Return the generic dictionary's usage since the last call."""
+        return self._usage.pop()
+
+    @torch.no_grad()
+    def restore(self, batch: FaceBatch, modes: Sequence[str], use_ema: bool = True) -> dict[str, Tensor]:
+        """Return mode -> pictures, for modes among input, generic, specific, wrong_person."""
+        net = self.ema.module if use_ema and self.ema is not None else self.net_g
+        was_training = net.training
+        net.eval()
+        try:
+            with self._autocast():
+                return restore_modes(net, batch, modes, self.device)
+        finally:
+            net.train(was_training)
+
+    def weights(self) -> dict[str, dict[str, Any]]:
+        """Return the contents of the network files."""
+        net_g = {"params": self.net_g.state_dict(), "network": self.options.network_g.as_dict()}
+        if self.ema is not None:
+            net_g["params_ema"] = self.ema.module.state_dict()
+        found = {"net_g": net_g}
+        if self.adversary is not None and self.options.network_d is not None:
+            found["net_d"] = {
+                "params": self.adversary.net.state_dict(),
+                "network": self.options.network_d.as_dict(),
+            }
+        return found
+
+    def load_weights(self, weights: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take `weights()` back."""
+        load_exactly(self.net_g, weights["net_g"]["params"], "net_g")
+        if self.ema is not None:
+            load_exactly(self.ema.module, weights["net_g"].get("params_ema", weights["net_g"]["params"]), "net_g (EMA)")
+        if self.adversary is not None and "net_d" in weights:
+            load_exactly(self.adversary.net, weights["net_d"]["params"], "net_d")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimisers' states."""
+        state = {"optim_g": self.optim_g.state_dict()}
+        if self.adversary is not None:
+            state["optim_d"] = self.adversary.optimisation.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take `state_dict()` back."""
+        self.optim_g.load_state_dict(state["optim_g"])
+        if self.adversary is not None and "optim_d" in state:
+            self.adversary.optimisation.load_state_dict(state["optim_d"])

@@ -1,0 +1,108 @@
+"""Which training faces the generic dictionary starts from, and how much each of its slots is used.
+
+Shape suffixes: B batch, S slots.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dmdnet.errors import BoxError, DataError
+from dmdnet.images import from_hwc
+
+logger = logging.getLogger(__name__)
+_STREAM = 0x64696374  # keeps this order apart from any other use of the seed
+_DEAD_SHARE = 0.01  # a slot that is read less than this share of an even spread is called dead
+
+
+def spread_over_identities(identities: Sequence[str], seed: int) -> list[int]:
+    """Return all record numbers: one of each person in a random order, then a second of each, and so on."""
+    generator = np.random.Generator(np.random.Philox(key=[seed, _STREAM]))
+    people: dict[str, list[int]] = defaultdict(list)
+    for record in generator.permutation(len(identities)).tolist():
+        people[identities[record]].append(record)
+    rounds = max((len(records) for records in people.values()), default=0)
+    return [records[turn] for turn in range(rounds) for records in people.values() if turn < len(records)]
+
+
+def dictionary_faces(dataset: Any, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return sharp training faces (count, 3, H, W) uint8 and their exact boxes (count, 4, 4), spread over people.
+
+    Faces with a component too small for the network are passed over. A set with fewer faces than slots gives each of
+    them again mirrored, and then over again: slots that start equal stay equal, so this is logged.
+
+    Raises:
+        DataError: no usable face.
+    """
+    images: list[Tensor] = []
+    boxes: list[Tensor] = []
+    order = spread_over_identities(dataset.identities, seed)
+    for turn in range(2):
+        for record in order:
+            if len(images) == count:
+                return torch.stack(images), torch.stack(boxes)
+            face = dataset.face(record).flipped() if turn else dataset.face(record)
+            try:
+                face_boxes = face.boxes()
+            except BoxError:
+                continue
+            images.append(from_hwc(face.image))
+            boxes.append(torch.from_numpy(face_boxes))
+    if not images:
+        raise DataError(
+            f"the generic dictionary starts from sharp training faces with eyes and mouth, and none of {len(order)} "
+            "has them; check the landmarks, or set model.dictionary_init: random"
+        )
+    logger.warning(
+        "%d training faces, mirrored ones included, for %d slots of the generic dictionary: some slots start equal; "
+        "lower network_g.dictionary_size",
+        len(images),
+        count,
+    )
+    repeated = torch.arange(count) % len(images)
+    return torch.stack(images)[repeated], torch.stack(boxes)[repeated]
+
+
+def usage_statistics(usage_S: Tensor) -> tuple[float, float]:
+    """Return how evenly slots are read and how many are dead, from their summed weights (S,).
+
+    The first is the entropy of the mean read divided by log S: 1 when every slot is read alike, 0 when one slot takes
+    all. The second is the share of slots with less than 1% of an even spread.
+    """
+    share_S = usage_S.double() / usage_S.double().sum()
+    entropy = float(torch.special.entr(share_S).sum()) / math.log(len(share_S)) if len(share_S) > 1 else 1.0
+    return entropy, float((share_S * len(share_S) < _DEAD_SHARE).double().mean())
+
+
+class DictionaryUsage:
+    """Adds up the weights of every read on the device; they are read on the host when statistics are asked for."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+
+    def add(self, weights: Mapping[str, Tensor]) -> None:
+        """Add the weights (B, S) of one step, by site."""
+        for name, weights_BS in weights.items():
+            usage_S = weights_BS.detach().float().sum(dim=0)
+            self._sums[name] = self._sums[name] + usage_S if name in self._sums else usage_S
+
+    def pop(self) -> dict[str, float]:
+        """Return `usage_entropy/<site>` and `dead_slots/<site>` over all ranks, and start again."""
+        sums, self._sums = self._sums, {}
+        if not sums:
+            return {}
+        table = torch.stack(list(sums.values()))
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(table)
+        found: dict[str, float] = {}
+        for name, usage_S in zip(sums, table.cpu(), strict=True):
+            found[f"usage_entropy/{name}"], found[f"dead_slots/{name}"] = usage_statistics(usage_S)
+        return found

@@ -1,0 +1,84 @@
+"""The generator's objective: every loss of the option file on every output, summed with the samples' weights.
+
+Shape suffixes: B batch, C channels, H W pixels, 4 boxes x 4 corners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dmdnet.losses.base import Discriminator, Loss, LossInput, unique_names
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of the generator; `weight_B` says how much each sample counts (0 or 1)."""
+
+    image_BCHW: Tensor
+    weight_B: Tensor
+
+
+@dataclass(frozen=True)
+class Term:
+    """One loss on one output: the value of each sample, unweighted, and how much each sample counts."""
+
+    value_B: Tensor
+    weight_B: Tensor
+    loss_weight: float
+
+
+class Objective(torch.nn.Module):
+    """Holds the losses; `forward` gives one term per active loss and output, `total` sums them."""
+
+    def __init__(self, losses: Sequence[Loss]) -> None:
+        super().__init__()
+        self.losses = torch.nn.ModuleList(losses)
+        self.names = unique_names(losses)
+
+    def _named(self) -> Any:
+        return zip(self.names, self.losses, strict=True)
+
+    @property
+    def needs_discriminator(self) -> bool:
+        """Whether any loss, at whatever iteration, needs a discriminator."""
+        return any(loss.needs_discriminator for _, loss in self._named())
+
+    def adversarial(self, iteration: int) -> tuple[Any, ...]:
+        """Return the losses at `iteration` that need the discriminator; they have its side as well (`GANLoss`)."""
+        return tuple(loss for _, loss in self._named() if loss.needs_discriminator and loss.active(iteration))
+
+    def forward(
+        self,
+        outputs: Mapping[str, Output],
+        target_BCHW: Tensor,
+        boxes_B44: Tensor,
+        discriminator: Discriminator | None,
+        iteration: int,
+    ) -> dict[str, Term]:
+        """Return `l_g_<loss>_<output>` -> term; target features are computed once for all outputs."""
+        terms: dict[str, Term] = {}
+        target_memo: dict[Any, Any] = {}
+        for output_name, output in outputs.items():
+            inputs = LossInput(
+                output.image_BCHW.float(), target_BCHW, boxes_B44, discriminator, target_memo=target_memo
+            )
+            for loss_name, loss in self._named():
+                if loss.active(iteration):
+                    value = loss(inputs)
+                    terms[f"l_g_{loss_name}_{output_name}"] = Term(value, output.weight_B, loss.loss_weight)
+        return terms
+
+
+def total(terms: Mapping[str, Term]) -> Tensor:
+    """Return the sum of the weighted terms, each averaged over the whole batch.
+
+    A sample that does not count still stays in the divisor: the gradient of a batch split over ranks is then exactly
+    that of the whole batch.
+    """
+    parts = [term.loss_weight * (term.value_B * term.weight_B).mean() for term in terms.values()]
+    return torch.stack(parts).sum()

@@ -1,0 +1,77 @@
+"""One network's optimiser with its learning rate schedule and gradient clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dmdnet.config.options import TrainOptions
+from dmdnet.errors import CheckpointError
+from dmdnet.registry import OPTIMIZERS, SCHEDULERS, Component
+
+
+def warmup_factor(iteration: int, warmup_iter: int) -> float:
+    """Return the linear rise to 1 at iteration `warmup_iter` (1 throughout when that is 0)."""
+    return min(1.0, iteration / warmup_iter) if warmup_iter else 1.0
+
+
+class Optimisation:
+    """Steps the parameters of one network.
+
+    Args:
+        network: all of its parameters that require gradients are trained.
+        optimizer: the optimiser's component.
+        recipe: schedule, warm-up and clipping come from here.
+    """
+
+    def __init__(self, network: nn.Module, optimizer: Component, recipe: TrainOptions) -> None:
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.optimizer: torch.optim.Optimizer = OPTIMIZERS.build(optimizer, params=self.parameters)
+        self._base = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self._schedule = SCHEDULERS.build(recipe.scheduler or Component("ConstantLR"), total_iter=recipe.total_iter)
+        self._warmup_iter = recipe.warmup_iter
+        self._clip = recipe.grad_clip_norm
+        self._norm: Tensor | None = None
+
+    def set_learning_rate(self, iteration: int) -> float:
+        """Set the rates for `iteration` (a pure function of it) and return the first group's."""
+        factor = self._schedule(iteration) * warmup_factor(iteration, self._warmup_iter)
+        for group, base in zip(self.optimizer.param_groups, self._base, strict=True):
+            group["lr"] = base * factor
+        return self._base[0] * factor
+
+    def backward(self, loss: Tensor) -> Tensor:
+        """Replace the gradients by those of `loss` and return their norm before clipping, on the device."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        self._norm = torch.nn.utils.get_total_norm(gradients)
+        return self._norm.detach()
+
+    def step(self) -> None:
+        """Clip the gradients and update the parameters."""
+        if self._clip is not None:
+            assert self._norm is not None, "backward comes before step"
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self._clip, self._norm)
+        self.optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimiser's state."""
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the moments back; learning rate, betas and decay stay those of the option file.
+
+        Raises:
+            CheckpointError: the state belongs to other parameters.
+        """
+        mine = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+        try:
+            self.optimizer.load_state_dict(dict(state))
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(f"the saved optimiser state does not fit the network: {error}") from error
+        for group, options in zip(self.optimizer.param_groups, mine, strict=True):
+            group.update(options)
