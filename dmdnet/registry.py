@@ -19,7 +19,8 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
@@ -73,6 +74,8 @@ class Registry:
             when such a name is looked up; its `find(name_without_prefix)` returns a constructor or raises ConfigError.
     """
 
+    _by_kind: ClassVar[WeakValueDictionary[str, Registry]] = WeakValueDictionary()
+
     def __init__(self, kind: str, package: str, foreign: Mapping[str, str] | None = None) -> None:
         self.kind = kind
         self.package = package
@@ -80,6 +83,12 @@ class Registry:
         self._components: dict[str, Callable[..., Any]] = {}
         self._schemas: dict[str, type[Strict]] = {}
         self._loaded = False
+        self._by_kind.setdefault(kind, self)
+
+    @classmethod
+    def of_kind(cls, kind: str) -> Registry:
+        """Return the registry (the first, if there are several) of this kind."""
+        return cls._by_kind[kind]
 
     def register(self, name: str | None = None) -> Callable[[T], T]:
         """Return a decorator that registers a class or a factory under `name` (default: its own name).

@@ -19,10 +19,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-import dmdnet.registry
 from dmdnet.config.compose import BASE, MODEL_TYPE
 from dmdnet.config.options import DatasetOptions, Options
-from dmdnet.registry import JSON_PLACEHOLDER, Registry
+from dmdnet.registry import DATASETS, JSON_PLACEHOLDER, Registry
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -35,22 +34,20 @@ def schema_text() -> str:
 
 def options_schema() -> Schema:
     """Return the schema of option files with the components that are registered now."""
-    registries = {item.kind: item for item in vars(dmdnet.registry).values() if isinstance(item, Registry)}
-    models: list[type[BaseModel]] = [registry.schema(name) for registry, name in _all(registries)]
-    references, generated = models_json_schema([(model, "validation") for model in [Options, *models]])
+    registries = _reachable()
+    models: list[type[BaseModel]] = [Options, *(registry.schema(name) for registry, name in _all(registries))]
+    references, generated = models_json_schema([(model, "validation") for model in models])
     definitions: Schema = generated["$defs"]
     entry = definitions.pop(DatasetOptions.__name__)
     del entry["properties"]["dataset"]
     for registry, name in _all(registries):
         reference = references[registry.schema(name), "validation"]["$ref"]
         schema = definitions.pop(reference.removeprefix("#/$defs/"))
-        definitions[f"{registry.kind}.{name}"] = _component(name, registry.get(name), schema)
+        definitions[_key(registry.kind, name)] = _component(name, registry.get(name), schema)
     for kind, registry in registries.items():
-        definitions[kind] = _one_of(registry)
-    names = registries["data set"].names()
-    definitions[DatasetOptions.__name__] = {
-        "oneOf": [_beside(definitions[f"data set.{name}"], entry) for name in names]
-    }
+        definitions[_key(kind)] = _one_of(registry)
+    sets = [definitions[_key(DATASETS.kind, name)] for name in DATASETS.names()]
+    definitions[DatasetOptions.__name__] = {"oneOf": [_beside(item, entry) for item in sets]}
     whole = _linked({"$defs": definitions})["$defs"]
     whole["options"] = _with_short_forms(whole.pop(Options.__name__))
     loose = {f"inherited.{key}": _loosened(value) for key, value in whole.items()}
@@ -64,6 +61,31 @@ def options_schema() -> Schema:
     }
 
 
+def _key(kind: str, name: str | None = None) -> str:
+    """Return the name of a definition: `data_set`, or `data_set.MixedDataset`; a reference holds no spaces."""
+    kind = kind.replace(" ", "_")
+    return kind if name is None else f"{kind}.{name}"
+
+
+def _reachable() -> dict[str, Registry]:
+    """Return the registries that an option file can name components of, at any depth, by kind."""
+    found: dict[str, Registry] = {}
+    waiting = _kinds(Options.model_json_schema())
+    while waiting:
+        kind = waiting.pop()
+        found[kind] = Registry.of_kind(kind)
+        for name in found[kind].names():
+            waiting |= _kinds(found[kind].schema(name).model_json_schema()) - found.keys()
+    return dict(sorted(found.items()))
+
+
+def _kinds(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value[JSON_PLACEHOLDER]} if JSON_PLACEHOLDER in value else set()
+        return own.union(*map(_kinds, value.values()))
+    return set().union(*map(_kinds, value)) if isinstance(value, list) else set()
+
+
 def _all(registries: dict[str, Registry]) -> list[tuple[Registry, str]]:
     return [(registry, name) for registry in registries.values() for name in registry.names()]
 
@@ -73,7 +95,6 @@ def _component(name: str, constructor: Callable[..., Any], schema: Schema) -> Sc
     about = _described_arguments(constructor)
     properties = {"type": {"const": name}}
     for key, value in schema.get("properties", {}).items():
-        value.pop("title", None)
         properties[key] = {**value, "description": about[key]} if key in about else value
     summary = (inspect.cleandoc(constructor.__doc__ or "").split("\n\n")[0]).replace("\n", " ")
     return {
@@ -96,7 +117,7 @@ def _described_arguments(constructor: Callable[..., Any]) -> dict[str, str]:
 
 
 def _one_of(registry: Registry) -> Schema:
-    own: list[Schema] = [{"$ref": f"#/$defs/{registry.kind}.{name}"} for name in registry.names()]
+    own: list[Schema] = [{"$ref": f"#/$defs/{_key(registry.kind, name)}"} for name in registry.names()]
     foreign: list[Schema] = [
         {
             "type": "object",
@@ -119,12 +140,11 @@ def _beside(component: Schema, entry: Schema) -> Schema:
 
 
 def _linked(value: Any) -> Any:
-    """Return `value` with the registries' placeholders turned into references."""
+    """Return `value` with the registries' placeholders turned into references, and without pydantic's titles."""
     if isinstance(value, dict):
-        if JSON_PLACEHOLDER in value:
-            rest = {key: item for key, item in value.items() if key not in (JSON_PLACEHOLDER, "title")}
-            return {"$ref": f"#/$defs/{value[JSON_PLACEHOLDER]}", **rest}
-        return {key: _linked(item) for key, item in value.items()}
+        rest = {key: _linked(item) for key, item in value.items() if key != "title" or not isinstance(item, str)}
+        kind = rest.pop(JSON_PLACEHOLDER, None)
+        return rest if kind is None else {"$ref": f"#/$defs/{_key(kind)}", **rest}
     return [_linked(item) for item in value] if isinstance(value, list) else value
 
 

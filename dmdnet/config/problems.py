@@ -15,6 +15,7 @@ from dmdnet.registry import COMPONENT_WANTED
 from dmdnet.typed import UNKNOWN_OPTION, nearest
 
 MAX_SHOWN = 20
+_PYDANTIC_WANTS = "Input should be "
 Loc = tuple[str | int, ...]
 
 # By pydantic's name of the error, and the registry's.
@@ -131,8 +132,9 @@ def _own_message(line: dict[str, Any]) -> str:
     if line["type"] == "missing":
         return "is missing"
     message: str = line["msg"]
-    message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:] if message.startswith(("Input", "Value")) else message
+    if message.startswith(_PYDANTIC_WANTS):
+        return f"wants {message.removeprefix(_PYDANTIC_WANTS)}, got {describe(line['input'])}"
+    return message.removeprefix("Value error, ")
 
 
 def _hint(lines: list[dict[str, Any]], given: Any) -> str:
