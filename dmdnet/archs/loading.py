@@ -96,7 +96,10 @@ def _component_of(content: Mapping[str, Any], path: str | os.PathLike[str]) -> C
         options = {str(key): frozen(value) for key, value in network.items() if key != "type"}
         try:
             return ARCHS.component(network["type"], **options)
-        except (ConfigError, ValidationError) as error:
+        except ValidationError as error:
+            reasons = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            raise WeightsError(f"{path}: its network {network['type']} cannot be made: {reasons}") from error
+        except ConfigError as error:
             raise WeightsError(f"{path}: its network cannot be made: {error}") from error
     component = published_component(_published_state(content))
     if component is None:
@@ -119,9 +122,10 @@ def _load(
     net: nn.Module, content: Mapping[str, Any], path: str | os.PathLike[str], *, key: WeightsKey, strict: bool
 ) -> None:
     published = _published_state(content)
-    if published_component(published) is not None and hasattr(net, "load_published_state_dict"):
+    load_published = getattr(net, "load_published_state_dict", None)
+    if load_published and published_component(published):
         try:
-            net.load_published_state_dict(published)
+            load_published(published)
         except WeightsError as error:
             raise WeightsError(f"{path}: {error}") from error
         return

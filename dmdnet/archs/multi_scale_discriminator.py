@@ -6,6 +6,8 @@ Source: the project's default (spec of the recipe, mark D): the shape of ReDegNe
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -40,7 +42,7 @@ class ResidualDiscriminator(nn.Sequential):
 
     def __init__(self, base_channels: int, num_layers: int, max_channels: int) -> None:
         widths = [min(base_channels * 2**layer, max_channels) for layer in range(num_layers + 1)]
-        blocks = [DownBlock(*pair) for pair in zip(widths[:-1], widths[1:], strict=True)]
+        blocks = [DownBlock(*pair) for pair in pairwise(widths)]
         super().__init__(SpectralConv2d(3, widths[0]), *blocks, nn.LeakyReLU(_SLOPE), SpectralConv2d(widths[-1], 1))
 
 

@@ -66,9 +66,16 @@ def _at_least_float32(tensor: Tensor) -> Tensor:
 
 
 def _resample(maps_BCHW: Tensor, rows_BOH: Tensor, columns_BPW: Tensor) -> Tensor:
-    """Apply one matrix to the rows and one to the columns of every map: (B, C, O, P)."""
-    across_BCHP = torch.einsum("bchw,bpw->bchp", maps_BCHW, columns_BPW)
-    return torch.einsum("boh,bchp->bcop", rows_BOH, across_BCHP)
+    """Apply one matrix to the rows and one to the columns of every map: (B, C, O, P), in the maps' memory format.
+
+    The first product reads the maps where they lie: by columns, or by rows when the channels are innermost.
+    """
+    if maps_BCHW.is_contiguous():
+        across_BCHP = torch.bmm(maps_BCHW.flatten(1, 2), columns_BPW.mT).unflatten(1, maps_BCHW.shape[1:3])
+        return rows_BOH[:, None] @ across_BCHP
+    maps_BHWC = maps_BCHW.permute(0, 2, 3, 1)
+    down_BOWC = torch.bmm(rows_BOH, maps_BHWC.flatten(2)).unflatten(2, maps_BHWC.shape[2:])
+    return (columns_BPW[:, None] @ down_BOWC).permute(0, 3, 1, 2)
 
 
 def _crop_matrix(start_B: Tensor, stop_B: Tensor, extent: int, size: int, like: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Building blocks. Every convolution of the network is spectral-normed; LeakyReLU has slope 0.2; there is no norm layer."""
+"""Building blocks. Every convolution is spectral-normed, LeakyReLU has slope 0.2, and there is no norm layer."""
 
 from __future__ import annotations
 

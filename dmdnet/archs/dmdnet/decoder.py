@@ -80,7 +80,7 @@ class Decoder(nn.Module):
             styles: pasted features at strides 2, 4, 8, (N, C, H, W), N a multiple of B: several versions of the
                 same batch, one after the other.
         """
-        x = self.context(coarsest_BCHW)
+        x: Tensor = self.context(coarsest_BCHW)
         for block, style in zip(self.blocks, reversed(styles), strict=True):
             x = block(x, style)
         return self.to_rgb(x).float()

@@ -41,7 +41,7 @@ class GenericDictionary(nn.Module):
         }
 
     @torch.no_grad()
-    def assign(self, keys: dict[str, Tensor], values: dict[str, Tensor], start: int) -> None:
+    def assign(self, start: int, keys: dict[str, Tensor], values: dict[str, Tensor]) -> None:
         """Copy encoded faces into the slots from `start` on."""
         for name, key_patch in self.key_patches.items():
             stop = start + len(keys[name])

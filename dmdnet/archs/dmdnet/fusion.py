@@ -1,11 +1,21 @@
-"""What happens to a read patch: merge specific and generic, align the style, fuse by confidence."""
+"""What happens to a read patch: merge specific and generic, align the style, fuse by confidence, paste back.
+
+Shape suffixes: B batch, C channels, H W pixels, 3 components, N several versions of a batch one after the other.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from dmdnet.archs.dmdnet.blocks import pair
+from dmdnet.archs.dmdnet.encoder import EncodedFace
+from dmdnet.archs.dmdnet.layout import NetworkSize
+from dmdnet.ops.component_patches import paste_components
+from dmdnet.ops.masked_read import DictionaryRead
 
 _EPS = 1e-5
 
@@ -66,3 +76,60 @@ class ComponentFusion(nn.Module):
     def fuse(self, crop_BCHW: Tensor, aligned_BCHW: Tensor) -> Tensor:
         """Return confidence * aligned + crop, the confidence read from their difference."""
         return self.confidence(aligned_BCHW - crop_BCHW) * aligned_BCHW + crop_BCHW
+
+
+class MemoryFusion(nn.Module):
+    """Merges the two reads and writes them into the features of the degraded face, at every site.
+
+    Args:
+        size: the network's size.
+    """
+
+    def __init__(self, size: NetworkSize) -> None:
+        super().__init__()
+        self.sites = size.sites()
+        self.at_site = nn.ModuleDict({site.name: ComponentFusion(site.channels) for site in self.sites})
+
+    def merge(
+        self,
+        face: EncodedFace,
+        specific: Mapping[str, DictionaryRead],
+        generic: Mapping[str, DictionaryRead],
+        readable_B3: Tensor,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the merged patches by site, and the means of their masks (B,), detached.
+
+        `readable_B3` is False where a person has no reference of a component; the generic read stands in there.
+        """
+        merged, means = {}, {}
+        for site in self.sites:
+            merged[site.name], means[site.name] = self._at(site.name).merge(
+                face.crops[site.name],
+                specific[site.name].values,
+                generic[site.name].values,
+                readable_B3[:, site.component_index],
+            )
+        return merged, means
+
+    def paste(self, face: EncodedFace, versions: Sequence[Mapping[str, Tensor]]) -> list[Tensor]:
+        """Return the features at strides 2, 4, 8 with the patches of every version pasted, (N, C, H, W).
+
+        The order is left eye, right eye, mouth: a later one covers an earlier one where their boxes overlap.
+        """
+        count = len(versions)
+        pasted = [tile(features, count) for features in face.features]
+        for site in self.sites:
+            crop_NCHW = tile(face.crops[site.name], count)
+            aligned_NCHW = align_style(torch.cat([patches[site.name] for patches in versions]), crop_NCHW)
+            fused_NCHW = self._at(site.name).fuse(crop_NCHW, aligned_NCHW)
+            boxes_N4 = tile(face.boxes[site.name], count)
+            pasted[site.level] = paste_components(pasted[site.level], fused_NCHW, boxes_N4)
+        return pasted
+
+    def _at(self, name: str) -> ComponentFusion:
+        return cast(ComponentFusion, self.at_site[name])
+
+
+def tile(x: Tensor, count: int) -> Tensor:
+    """Return `count` copies of the batch, one after the other; the same tensor for one."""
+    return x if count == 1 else x.repeat(count, *(1,) * (x.dim() - 1))

@@ -85,7 +85,8 @@ class NetworkSize:
         return asdict(self)
 
     def _patch_size(self, component: str, stride: int) -> int:
-        return _PATCH_AT_512[component] * self.image_size // 512 // stride
+        # Two pixels at least (below 128 px): a channel of one pixel has no deviation to align.
+        return max(_PATCH_AT_512[component] * self.image_size // 512 // stride, 2)
 
 
 def site_boxes(boxes_B44: Tensor, size: NetworkSize) -> tuple[dict[str, Tensor], Tensor]:

@@ -4,8 +4,8 @@ Li et al., "Learning Dual Memory Dictionaries for Blind Face Restoration", TPAMI
 project's own structure; `published.py` maps its names to those of the released weights, which it loads strictly and
 whose numbers it gives (tests/golden).
 
-Shape suffixes: B batch, R references (padded), S slots, C channels, H W pixels, 4 boxes x 4 corners, N several
-versions of a batch one after the other.
+Shape suffixes: B batch, R references (padded), S slots, C channels, H W pixels, 3 components with a memory,
+4 boxes x 4 corners.
 """
 
 from __future__ import annotations
@@ -18,18 +18,16 @@ from torch import Tensor, nn
 
 from dmdnet.archs.dmdnet import published
 from dmdnet.archs.dmdnet.blocks import pair
-from dmdnet.archs.dmdnet.checks import check_faces, check_mask
+from dmdnet.archs.dmdnet.checks import check_faces, check_outputs, check_references
 from dmdnet.archs.dmdnet.decoder import Decoder
 from dmdnet.archs.dmdnet.dictionary import GenericDictionary, KeyValueHeads, read_specific
 from dmdnet.archs.dmdnet.encoder import EncodedFace, FeatureEncoder
-from dmdnet.archs.dmdnet.fusion import ComponentFusion, align_style
+from dmdnet.archs.dmdnet.fusion import MemoryFusion
 from dmdnet.archs.dmdnet.layout import NetworkSize, site_boxes
 from dmdnet.archs.dmdnet.specific_dictionary import SpecificDictionary
 from dmdnet.errors import BoxError, NetworkInputError
-from dmdnet.ops.component_patches import crop_components, paste_components
+from dmdnet.ops.component_patches import crop_components
 from dmdnet.registry import ARCHS
-
-OUTPUTS = ("generic", "specific")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +65,7 @@ class DMDNet(nn.Module):
         self.query_heads = nn.ModuleDict({site.name: pair(site.channels, site.key_channels) for site in self.sites})
         self.reference_heads = KeyValueHeads(self.size)
         self.generic = GenericDictionary(self.size)
-        self.fusions = nn.ModuleDict({site.name: ComponentFusion(site.channels) for site in self.sites})
+        self.fusion = MemoryFusion(self.size)
         self.decoder = Decoder(self.size)
         self.unused_reference_queries = published.UnusedQueries(self.size)
 
@@ -76,7 +74,7 @@ class DMDNet(nn.Module):
         lq_BCHW: Tensor,
         boxes_B44: Tensor,
         dictionary: SpecificDictionary | None = None,
-        outputs: Sequence[str] = OUTPUTS,
+        outputs: Sequence[str] = ("generic", "specific"),
     ) -> DMDNetOutput:
         """Restore degraded faces.
 
@@ -89,22 +87,25 @@ class DMDNet(nn.Module):
                 specific output.
 
         Raises:
-            NetworkInputError: wrong shapes or types, or an unknown output.
+            NetworkInputError: wrong shapes or types, an unknown output, or nothing to compute.
         """
         check_faces(lq_BCHW, boxes_B44, self.size.image_size, "degraded faces")
-        wanted = self._wanted(outputs, dictionary, len(lq_BCHW))
+        wanted = check_outputs(outputs, dictionary, len(lq_BCHW), self.size)
         face = self.encode(lq_BCHW, boxes_B44)
         generic = self.generic.read(face.queries)
-        generic_weights = {name: read.weights.detach() for name, read in generic.items()}
-        versions = {"generic": {name: read.values for name, read in generic.items()}}
-        specific_weights, mask_means = {}, {}
-        if "specific" in wanted:
-            assert dictionary is not None
+        patches = {"generic": {name: read.values for name, read in generic.items()}}
+        specific_weights: dict[str, Tensor] = {}
+        mask_means: dict[str, Tensor] = {}
+        if dictionary is not None and "specific" in wanted:
             specific = read_specific(face.queries, dictionary, self.size)
-            versions["specific"], mask_means = self.merge(face, specific, generic, dictionary)
+            readable_B3 = dictionary.valid_B3R.any(-1)
+            patches["specific"], mask_means = self.fusion.merge(face, specific, generic, readable_B3)
             specific_weights = {name: read.weights.detach() for name, read in specific.items()}
-        pictures = self.decode(face, [versions[name] for name in wanted])
+        # All versions in one run: each convolution makes one power iteration a forward in training.
+        styles = self.fusion.paste(face, [patches[name] for name in wanted])
+        pictures = self.decoder(face.features[-1], styles).chunk(len(wanted))
         restored = dict(zip(wanted, pictures, strict=True))
+        generic_weights = {name: read.weights.detach() for name, read in generic.items()}
         return DMDNetOutput(
             restored.get("generic"), restored.get("specific"), generic_weights, specific_weights, mask_means
         )
@@ -123,35 +124,19 @@ class DMDNet(nn.Module):
         """
         if refs.dim() == 4:
             refs, boxes = refs[None], boxes[None]
-        if refs.dim() != 5 or boxes.dim() != 4 or boxes.shape[:2] != refs.shape[:2]:
-            raise NetworkInputError(
-                f"references must be (R, 3, H, W) with boxes (R, 4, 4), or both with a leading B; "
-                f"not {tuple(refs.shape)} with {tuple(boxes.shape)}"
-            )
-        people, slots = refs.shape[:2]
+        check_references(refs, boxes, mask, self.size.image_size)
+        shape = refs.shape[:2]
+        mask_BR = refs.new_ones(shape, dtype=torch.bool) if mask is None else mask.to(refs.device, non_blocking=True)
+        rows = None if mask is None else _rows_to_encode(mask, refs.device)
         images, image_boxes = refs.flatten(0, 1), boxes.flatten(0, 1)
-        check_faces(images, image_boxes, self.size.image_size, "references")
-        if mask is None:
-            mask = torch.ones(people, slots, dtype=torch.bool, device=refs.device)
-            rows = None
-        else:
-            check_mask(mask, (people, slots))
-            rows = _rows_to_encode(mask, refs.device)
-            mask = mask.to(refs.device, non_blocking=True)
         if rows is not None:
             images, image_boxes = images[rows], image_boxes[rows]
         keys, values, present_N3 = self.encode_dictionary(images, image_boxes)
-
-        def to_slots(encoded: Tensor) -> Tensor:
-            if rows is not None:
-                encoded = encoded.new_zeros(people * slots, *encoded.shape[1:]).index_copy(0, rows, encoded)
-            return encoded.unflatten(0, (people, slots))
-
-        valid_B3R = (to_slots(present_N3) & mask[..., None]).transpose(1, 2).contiguous()
+        valid_BR3 = _to_slots(present_N3, rows, shape) & mask_BR[..., None]
         return SpecificDictionary(
-            {name: to_slots(item) for name, item in keys.items()},
-            {name: to_slots(item) for name, item in values.items()},
-            valid_B3R,
+            {name: _to_slots(item, rows, shape) for name, item in keys.items()},
+            {name: _to_slots(item, rows, shape) for name, item in values.items()},
+            valid_BR3.transpose(1, 2).contiguous(),
             self.size.image_size,
             self.size.base_channels,
         )
@@ -173,38 +158,6 @@ class DMDNet(nn.Module):
         keys, values = self.reference_heads(self._crop(features, boxes))
         return keys, values, present_N3
 
-    def merge(
-        self,
-        face: EncodedFace,
-        specific: dict,
-        generic: dict,
-        dictionary: SpecificDictionary,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the merged reads by site (generic where a person has no reference), and the masks' means (B,)."""
-        readable_B3 = dictionary.valid_B3R.any(-1)
-        merged, means = {}, {}
-        for site in self.sites:
-            name = site.name
-            merged[name], means[name] = self.fusions[name].merge(
-                face.crops[name], specific[name].values, generic[name].values, readable_B3[:, site.component_index]
-            )
-        return merged, means
-
-    def decode(self, face: EncodedFace, versions: Sequence[dict[str, Tensor]]) -> list[Tensor]:
-        """Return one restored batch for each version of the reads, all decoded in one run.
-
-        One run, because every convolution makes one power iteration a forward in training.
-        """
-        count = len(versions)
-        pasted = [_tile(features, count) for features in face.features]
-        for site in self.sites:
-            name = site.name
-            crop_NCHW = _tile(face.crops[name], count)
-            aligned_NCHW = align_style(torch.cat([reads[name] for reads in versions]), crop_NCHW)
-            fused_NCHW = self.fusions[name].fuse(crop_NCHW, aligned_NCHW)
-            pasted[site.level] = paste_components(pasted[site.level], fused_NCHW, _tile(face.boxes[name], count))
-        return list(self.decoder(face.features[-1], pasted).chunk(count))
-
     @torch.no_grad()
     def initialise_generic_dictionary(self, images_SCHW: Tensor, boxes_S44: Tensor, chunk: int = 8) -> None:
         """Fill the generic dictionary with encoded faces, one slot each.
@@ -219,25 +172,21 @@ class DMDNet(nn.Module):
             BoxError: a face lacks a component (its box is empty at stride 8).
         """
         check_faces(images_SCHW, boxes_S44, self.size.image_size, "faces of the generic dictionary")
-        if len(images_SCHW) != self.size.dictionary_size:
-            raise NetworkInputError(
-                f"the generic dictionary has {self.size.dictionary_size} slots and needs as many faces, "
-                f"not {len(images_SCHW)}"
-            )
-        absent = (~site_boxes(boxes_S44, self.size)[1]).any(-1).nonzero().flatten().tolist()
-        if absent:
-            raise BoxError(f"faces {absent} have an empty eye or mouth box; choose others for the generic dictionary")
+        slots = self.size.dictionary_size
+        if len(images_SCHW) != slots:
+            raise NetworkInputError(f"the generic dictionary needs {slots} faces, one a slot, not {len(images_SCHW)}")
+        present_S3 = site_boxes(boxes_S44, self.size)[1]
+        lacking = (~present_S3).any(-1).nonzero().flatten().tolist()
+        if lacking:
+            raise BoxError(f"faces {lacking} have an empty eye or mouth box; choose others for the generic dictionary")
         device = next(self.parameters()).device
-        parts = (self.reference_encoder, self.reference_heads)
-        modes = [part.training for part in parts]
-        for part in parts:
-            part.eval()
-        for start in range(0, len(images_SCHW), chunk):
+        training = self.training
+        self.eval()  # no power iteration
+        for start in range(0, slots, chunk):
             images, boxes = images_SCHW[start : start + chunk], boxes_S44[start : start + chunk]
             keys, values, _ = self.encode_dictionary(images.to(device), boxes.to(device))
-            self.generic.assign(keys, values, start)
-        for part, mode in zip(parts, modes, strict=True):
-            part.train(mode)
+            self.generic.assign(start, keys, values)
+        self.train(training)
 
     @classmethod
     def published_options(cls, state: Mapping[str, object]) -> dict[str, int] | None:
@@ -259,24 +208,6 @@ class DMDNet(nn.Module):
     def _crop(self, features: Sequence[Tensor], boxes: dict[str, Tensor]) -> dict[str, Tensor]:
         return {site.name: crop_components(features[site.level], boxes[site.name], site.size) for site in self.sites}
 
-    def _wanted(self, outputs: Sequence[str], dictionary: SpecificDictionary | None, batch: int) -> list[str]:
-        """Return the outputs to compute, in their fixed order."""
-        unknown = [name for name in outputs if name not in OUTPUTS]
-        if unknown or isinstance(outputs, str):
-            raise NetworkInputError(f"outputs must be among {OUTPUTS}, not {outputs!r}")
-        if dictionary is not None:
-            defect = dictionary.defect(self.size)
-            if defect:
-                raise NetworkInputError(defect)
-            if len(dictionary) not in (1, batch):
-                raise NetworkInputError(
-                    f"the dictionary holds {len(dictionary)} people: it must be 1, or {batch} as the batch"
-                )
-        wanted = [name for name in OUTPUTS if name in outputs and (name == "generic" or dictionary is not None)]
-        if not wanted:
-            raise NetworkInputError(f"outputs {tuple(outputs)} without a dictionary leave nothing to compute")
-        return wanted
-
 
 def _rows_to_encode(mask_BR: Tensor, device: torch.device) -> Tensor | None:
     """Return the indices of the real references among B * R, or None to encode all."""
@@ -284,9 +215,11 @@ def _rows_to_encode(mask_BR: Tensor, device: torch.device) -> Tensor | None:
         return None
     rows = mask_BR.flatten().nonzero().flatten()
     # One row at least: gradients (zero) then exist for every weight, which distributed training relies on.
-    return (rows if len(rows) else torch.zeros(1, dtype=torch.long)).to(device, non_blocking=True)
+    return (rows if len(rows) else rows.new_zeros(1)).to(device, non_blocking=True)
 
 
-def _tile(x: Tensor, count: int) -> Tensor:
-    """Return `count` copies of the batch, one after the other; the same tensor for one."""
-    return x if count == 1 else x.repeat(count, *(1,) * (x.dim() - 1))
+def _to_slots(encoded: Tensor, rows: Tensor | None, shape: torch.Size) -> Tensor:
+    """Return what was encoded of `rows` in its place among (B, R), zeros elsewhere."""
+    if rows is not None:
+        encoded = encoded.new_zeros(shape.numel(), *encoded.shape[1:]).index_copy(0, rows, encoded)
+    return encoded.unflatten(0, shape)

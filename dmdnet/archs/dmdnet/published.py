@@ -108,7 +108,7 @@ def _site_prefixes(site: Site) -> Iterator[tuple[str, str]]:
     yield f"unused_reference_queries.heads.{name}", f"E_hq.{theirs}_Q.Query"
     yield f"reference_heads.key_heads.{name}", f"{theirs}_KV.Key"
     yield f"reference_heads.value_heads.{name}", f"{theirs}_KV.Value"
-    fusion = f"fusions.{name}"
+    fusion = f"fusion.at_site.{name}"
     yield f"{fusion}.mask.crop", f"{theirs}_Mask.conv1"
     yield f"{fusion}.mask.specific", f"{theirs}_Mask.conv2"
     yield f"{fusion}.mask.generic", f"{theirs}_Mask.conv3"

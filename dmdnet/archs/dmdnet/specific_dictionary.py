@@ -123,7 +123,7 @@ class SpecificDictionary:
         try:
             with safetensors.safe_open(path, framework="pt", device=str(device)) as file:
                 metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no iteration)
         except FileNotFoundError as error:
             raise WeightsError(f"{path}: there is no such file; enrol the person first") from error
         except (safetensors.SafetensorError, OSError) as error:
