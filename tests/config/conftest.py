@@ -106,7 +106,7 @@ train:
 """
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     for registry, components in TOYS.items():
         monkeypatch.setattr(registry, "_components", dict(components))
@@ -115,7 +115,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def train_yml(tmp_path: Path) -> Path:
+def train_yml(tmp_path: Path, toys: None) -> Path:
     path = tmp_path / "train.yml"
     path.write_text(TRAIN_YAML, encoding="utf-8")
     return path
