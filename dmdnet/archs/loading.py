@@ -39,7 +39,10 @@ def load_network(
     """
     content = read_weights(path)
     component = _component_of(content, path)
-    net: nn.Module = ARCHS.build(component)
+    try:
+        net: nn.Module = ARCHS.build(component)
+    except ConfigError as error:
+        raise WeightsError(f"{path}: its network cannot be made: {error}") from error
     key: WeightsKey = "params_ema" if prefer_ema and "params_ema" in content else "params"
     _load(net, content, path, key=key, strict=True)
     return net.to(device).eval()

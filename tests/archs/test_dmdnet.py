@@ -249,7 +249,8 @@ def test_generic_dictionary_from_faces() -> None:
     images, image_boxes = faces(5, 2), boxes(*[moved(i, -i) for i in range(5)])
     net.initialise_generic_dictionary(images, image_boxes, chunk=2)
     assert net.training
-    assert all(torch.equal(item, net.state_dict()[name]) for name, item in before.items())
+    after = net.state_dict()
+    assert all(torch.equal(item, after[name]) for name, item in before.items())
     encoded = net.eval().enrol(images, image_boxes)
     for site in net.sites:
         near(net.generic.key_patches[site.name].detach(), encoded.keys[site.name][0].detach())
