@@ -41,7 +41,11 @@ def test_what_is_printed_loads_back_to_the_same(train_yml: Path, tmp_path: Path)
         "1:30",
         "0x10",
     ]
-    overrides = [f"datasets.train.ids={json.dumps(awkward)}", "train.optim_g.lr=1e-12", "val.metrics.toy={type: ToyMetric}"]
+    overrides = [
+        f"datasets.train.ids={json.dumps(awkward)}",
+        "train.optim_g.lr=1e-12",
+        "val.metrics.toy={type: ToyMetric}",
+    ]
     options = load_options(train_yml, overrides)
     assert options.datasets["train"].dataset.options["ids"] == tuple(awkward)
     again = tmp_path / "again.yml"
