@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .draw import MAX_SIZE, MIN_SIZE, DemoFace, draw_face
 from .identity import Identity
+from .photograph import compose_photograph
 from .shot import Background, Expression, Light, Pose, Shot
 from .tree import Tree, make_demo_faces
 
@@ -18,6 +19,7 @@ __all__ = [
     "Pose",
     "Shot",
     "Tree",
+    "compose_photograph",
     "draw_face",
     "make_demo_faces",
 ]

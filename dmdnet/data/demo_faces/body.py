@@ -52,7 +52,9 @@ def paint_background(background: Background, size: int) -> FloatArray:
     if background.kind == "bokeh":
         for _ in range(9):
             centre, radius = rng.uniform(-0.1, 1.1, 2), rng.uniform(0.06, 0.22)
-            colour = np.clip(0.5 * (first + second) + rng.uniform(-0.3, 0.3, 3), 0, 1).astype(np.float32)
+            colour = np.clip(
+                0.5 * (first + second) + rng.uniform(-0.12, 0.12, 3) + rng.uniform(-0.2, 0.25), 0, 1
+            ).astype(np.float32)
             over(
                 picture,
                 colour,

@@ -60,7 +60,7 @@ def _catchlight(frame: Frame, eye: Eye, expression: Expression, light: Light) ->
     x, y = frame.grid()
     cx = eye.centre[0] + 0.017 * expression.gaze_x + 0.010 * np.sin(light.azimuth)
     cy = eye.centre[1] + 0.008 * expression.gaze_y - 0.004 - 0.009 * np.sin(light.elevation)
-    size = 0.0040 + 0.0022 * (1 - light.hardness)
+    size = 0.0030 + 0.0020 * (1 - light.hardness)
     r = np.hypot((x - cx) / size, (y - cy) / (size * 1.1))
     main = smoothstep(1.25, 0.75, r)
     second = 0.25 * bump(x, y, 2 * eye.centre[0] - cx, cy + 0.019, 0.005, 0.004)

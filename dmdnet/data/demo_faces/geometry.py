@@ -99,8 +99,8 @@ def _brow(brows: Brows, eye: Eye, raised: float) -> FloatArray:
 def _nose(shape: Shape, smile: float) -> FloatArray:
     length = shape.nose_length
     bridge = np.stack([np.full(4, 0.5), 0.462 + (np.array([0.462, 0.507, 0.552, 0.598]) - 0.462) * length], 1)
-    half = np.array([-0.058, -0.030, 0.0, 0.030, 0.058]) * shape.nose_width * (1 + 0.08 * max(smile, 0.0))
-    base = 0.462 + (np.array([0.634, 0.645, 0.652, 0.645, 0.634]) - 0.462) * length
+    half = np.array([-0.055, -0.028, 0.0, 0.028, 0.055]) * shape.nose_width * (1 + 0.08 * max(smile, 0.0))
+    base = 0.462 + (np.array([0.640, 0.650, 0.657, 0.650, 0.640]) - 0.462) * length
     return np.concatenate([bridge, np.stack([0.5 + half, base], 1)])
 
 

@@ -68,9 +68,9 @@ def _colour(identity: Identity, cut: Cut, frame: Frame, strands: FloatArray, dep
     hair = identity.hair
     x, y = frame.grid()
     base = np.asarray(hair.colour, np.float32)
-    factor = (1 + np.float32(0.23) * np.clip(strands, -2.2, 2.2)) * (1 - 0.45 * depth)
+    factor = (1 + np.float32(0.15 if cut.frizz else 0.23) * np.clip(strands, -2.2, 2.2)) * (1 - 0.45 * depth)
     lift = np.float32(0.040 + 0.20 * float(base.mean()))
-    added = np.maximum(strands, 0) * np.float32(0.35)
+    added = np.maximum(strands, 0) * np.float32(0.18 if cut.frizz else 0.35)
     if not cut.frizz:
         ring = np.exp(-0.5 * ((y - 0.10 - 0.9 * (x - 0.5) ** 2 + 0.012 * strands) / 0.045) ** 2)
         added += ring * (0.9 + 0.5 * strands)
@@ -110,17 +110,17 @@ def _opening(identity: Identity, cut: Cut) -> FloatArray:
     half = 0.284 * identity.shape.width
     line = 0.205 - 2.4 * hair.hairline
     lock = 0.045 * cut.side_lock
-    temple = half - 0.035 - lock
+    temple = half - 0.036 - lock
     if cut.fade == 1.0:
         line, temple = 0.0, half - 0.012
     points = [
         (hair.part * 0.25, line - 0.010),
         (0.10, line + 0.004),
         (0.185, line + 0.045),
-        (temple + 0.002, 0.345),
-        (temple + 0.014 - 0.3 * lock, 0.43),
-        (half - 0.012 - 0.8 * lock, 0.52),
-        (half + 0.02 - 0.9 * lock, 0.60),
+        (temple + 0.003, 0.335),
+        (temple + 0.018 - 0.1 * lock, 0.42),
+        (half - 0.004 - 0.9 * lock, 0.50),
+        (half + 0.025 - 0.9 * lock, 0.60),
         (half + 0.06 - lock * 1.6, 0.78),
         (half + 0.10 - lock * 3.0, 1.3),
     ]
@@ -158,7 +158,7 @@ def _front_mask(identity: Identity, cut: Cut, frame: Frame, strands: FloatArray)
     if hair.fringe > 0 and cut.fade < 1.0:
         low = 0.25 + 0.11 * hair.fringe + 0.25 * (x - np.float32(0.5 + hair.part)) * np.sign(hair.part)
         face = face * smoothstep(-0.012, 0.012, y - low.astype(np.float32) + 0.012 * np.clip(strands, -2, 2))
-    edge = smoothstep(0.40, 0.75, 1 - face + 0.16 * strands * (face < 0.98))
+    edge = smoothstep(0.36, 0.80, 1 - face + 0.22 * strands * (face < 0.98))
     rough = 0.24 if cut.frizz or cut.curl >= 1 else 0.13
     mask = edge * smoothstep(0.35, 0.65, shell + np.float32(rough) * strands * (shell > 0.02))
     if cut.fade > 0:

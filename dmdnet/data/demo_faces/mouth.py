@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from .geometry import FaceGeometry
@@ -46,20 +47,44 @@ def _teeth(identity: Identity, frame: Frame, points: FloatArray) -> FloatArray:
     return colour
 
 
-def _lips(identity: Identity, frame: Frame, points: FloatArray, skin: FloatArray) -> FloatArray:
-    """Return the colour (H, W, 3) of the lips over the whole frame."""
+def _lips(identity: Identity, frame: Frame, points: FloatArray, depth: FloatArray) -> FloatArray:
+    """Return the colour (H, W, 3) of the lips; `depth` (H, W) is 0 at their outer edge and 1 well inside."""
     mouth = identity.mouth
     x, y = frame.grid()
-    middle = 0.5 * (points[14, 1] + points[18, 1])
-    half = points[6, 0] - 0.5
-    u = (x - 0.5) / half
+    middle = float(0.5 * (points[14, 1] + points[18, 1]))
+    half = np.float32(points[6, 0] - 0.5)
+    u = (x - np.float32(0.5)) / half
     plane = noise_plane(identity.stream(21), 64, 0.8)
-    fan = u * (1 + 3.0 * np.abs(y - middle)) * 26
-    lines = sample_plane(plane, fan + 32 * (y > middle), y * 30) * smoothstep(1.0, 0.6, np.abs(u))
-    lines = np.minimum(lines, 0.6)
-    colour = np.asarray(mouth.colour, np.float32) * (1 + np.float32(0.11 * mouth.lines) * lines[..., None])
+    lip = np.float32(32) * (y > middle)
+    fan = u * (1 + 3.0 * np.abs(y - middle))
+    lines = np.minimum(sample_plane(plane, fan * 26 + lip, y * 30), 0.6) + 0.8 * sample_plane(
+        plane, fan * 9 + lip, y * 9
+    )
+    lines = lines * smoothstep(1.0, 0.6, np.abs(u))
+    tone = 1 + np.float32(0.14 * mouth.lines) * lines
     upper = smoothstep(middle + 0.002, middle - 0.004, y)
-    return (colour * (1 - 0.13 * upper[..., None])).astype(np.float32)
+    tone = tone * (1 - (0.10 + 0.10 * mouth.lower) * upper + 0.06 * mouth.lower * (1 - upper))
+    inner = np.float32(mouth.inside * 0.6) * smoothstep(0.45, 1.0, depth)
+    goal = np.array([0.93, 0.66, 0.64] if mouth.inside > 0 else [0.34, 0.14, 0.16], np.float32)
+    base = np.asarray(mouth.colour, np.float32)
+    mix = np.abs(inner)
+    return cv2.merge([tone * (channel + (end - channel) * mix) for channel, end in zip(base, goal, strict=True)])
+
+
+def _paint_spots(part: FloatArray, frame: Frame, identity: Identity, points: FloatArray) -> None:
+    """Paint the dark spots that some lips have; they move with the lips."""
+    count = identity.mouth.spots
+    if not count:
+        return
+    rng = identity.stream(22)
+    u, v, upper = rng.uniform(-0.7, 0.7, count), rng.uniform(0.25, 0.75, count), rng.uniform(size=count) < 0.4
+    half = points[6, 0] - 0.5
+    shrink = 1 - u**2
+    top = points[14, 1] + (points[3, 1] - points[14, 1]) * v * shrink
+    low = points[18, 1] + (points[9, 1] - points[18, 1]) * v * shrink
+    places = np.stack([0.5 + half * u, np.where(upper, top, low)], 1)
+    mask = frame.blur(frame.dots(places, rng.uniform(0.0035, 0.0065, count), rng.uniform(0.5, 0.9, count)), 0.0012)
+    tint(part, (0.42, 0.30, 0.32), mask)
 
 
 def paint_mouth(layer: Layer, identity: Identity, face: FaceGeometry) -> None:
@@ -72,9 +97,12 @@ def paint_mouth(layer: Layer, identity: Identity, face: FaceGeometry) -> None:
     lips, hole = frame.polygon(outer), frame.polygon(inner)
     soft = 0.0042 * (1 - 0.75 * mouth.lipstick)
     cover = frame.blur(lips, soft) * np.float32(0.62 + 0.36 * mouth.lipstick + 0.1 * mouth.outline)
-    over(part, _lips(identity, frame, points, part), np.minimum(cover, 1))
-    rim = np.clip(frame.blur(lips, 0.0015) * (1 - frame.blur(lips, 0.0015)) * 4, 0, 1)
-    tint(part, (0.78, 0.66, 0.66), rim * np.float32(0.15 + 0.45 * mouth.outline))
+    depth = np.clip(2 * frame.blur(lips, 0.008) - 0.9, 0, 1) + frame.blur(hole, 0.006)
+    over(part, _lips(identity, frame, points, depth), np.minimum(cover, 1))
+    near = frame.blur(lips, 0.0018 + 0.0016 * mouth.outline)
+    rim = np.clip(near * (1 - near) * 4, 0, 1)
+    tint(part, (0.52, 0.38, 0.40), rim * np.float32(0.10 + 0.90 * mouth.outline**2))
+    _paint_spots(part, frame, identity, points)
     inside = _teeth(identity, frame, points)
     depth = smoothstep(0.2, 1.0, frame.blur(hole, 0.006))
     x, y = frame.grid()

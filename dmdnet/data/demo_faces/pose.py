@@ -12,8 +12,8 @@ from .relief import HIGH, LOW, Relief, to_cells
 from .shot import Pose
 
 _PIVOT = np.array([0.5, 0.6])
-_MAP_CELLS = 128
-_STEPS = 7
+_MAP_CELLS = 160
+_STEPS = 10
 
 
 def rotation(pose: Pose) -> FloatArray:

@@ -51,7 +51,7 @@ def _dome(identity: Identity, face: FaceGeometry, x: FloatArray, y: FloatArray) 
     dome = dome - 0.16 * np.minimum(along, 1.2) ** 2.6
     edge = np.interp(x[0], 0.5 + np.concatenate([-half, half[-2::-1]]), np.concatenate([heights, heights[-2::-1]]))
     below = y - edge.astype(np.float32)[None, :]
-    return dome - 0.03 * smoothstep(-0.09, 0.03, below) * smoothstep(0.60, 0.80, y)
+    return dome - 0.03 * smoothstep(-0.05, 0.03, below) * smoothstep(0.60, 0.80, y)
 
 
 def _nose(identity: Identity, points: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -64,7 +64,7 @@ def _nose(identity: Identity, points: FloatArray, x: FloatArray, y: FloatArray) 
     nose = 0.078 * shape.nose_relief * rise * ridge
     nose = nose + 0.022 * bump(x, y, 0.5, tip + 0.012, 0.026 * shape.nose_width, 0.022)
     for side in (-1, 1):
-        nose = nose + 0.030 * bump(x, y, 0.5 + side * wing * 0.80, base - 0.020, 0.017, 0.019)
+        nose = nose + 0.030 * bump(x, y, 0.5 + side * wing * 0.86, base - 0.024, 0.018, 0.019)
     return nose
 
 
@@ -77,6 +77,8 @@ def _eyes(identity: Identity, face: FaceGeometry, x: FloatArray, y: FloatArray) 
         relief -= 0.006 * bump(x, y, cx - eye.side * 0.02, cy + 0.045, 0.04, 0.012) * (0.4 + identity.skin.wrinkles)
         relief += 0.011 * bump(x, y, cx - eye.side * 0.005, cy - 0.075, 0.062, 0.020) * (1.3 - 0.8 * identity.feminine)
         cheek = 0.022 * identity.shape.cheeks
+        relief += 0.012 * bump(x, y, 0.5 + eye.side * 0.205, 0.565, 0.045, 0.030)
+        relief -= 0.010 * (1.4 - 0.7 * identity.shape.cheeks) * bump(x, y, 0.5 + eye.side * 0.185, 0.715, 0.035, 0.055)
         relief += cheek * bump(x, y, 0.5 + eye.side * 0.165, 0.615, 0.06, 0.055)
     return relief
 
@@ -90,7 +92,7 @@ def _mouth(points: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     relief += 0.011 * bump(x, y, 0.5, 0.5 * (top + line), narrow, 0.45 * (line - top) + 0.003)
     relief += 0.016 * bump(x, y, 0.5, 0.5 * (low + bottom), narrow, 0.38 * (bottom - low) + 0.003)
     relief -= 0.013 * bump(x, y, 0.5, bottom + 0.020, 0.055, 0.014)
-    relief += 0.024 * bump(x, y, 0.5, points[8, 1] - 0.055, 0.055, 0.035)
+    relief += 0.022 * bump(x, y, 0.5, points[8, 1] - 0.043, 0.060, 0.032)
     relief -= 0.006 * bump(x, y, 0.5, top - 0.022, 0.009, 0.018)
     for side in (-1, 1):
         relief -= 0.010 * bump(x, y, 0.5 + side * (half + 0.010), points[48, 1], 0.012, 0.016)

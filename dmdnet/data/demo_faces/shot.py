@@ -81,7 +81,7 @@ def _normal(rng: np.random.Generator, mean: float, deviation: float, limit: floa
 
 def _pose(rng: np.random.Generator) -> Pose:
     return Pose(
-        yaw=_normal(rng, 0.0, 0.19, 1.8),
+        yaw=_normal(rng, 0.0, 0.17, 1.8),
         pitch=_normal(rng, 0.0, 0.08),
         roll=_normal(rng, 0.0, 0.025),
         scale=_normal(rng, 1.0, 0.02),
@@ -91,8 +91,8 @@ def _pose(rng: np.random.Generator) -> Pose:
 
 
 def _expression(rng: np.random.Generator) -> Expression:
-    smile = float(np.clip(rng.normal(0.3, 0.4), -0.3, 1.0))
-    mouth_open = float(rng.uniform(0.15, 1.0)) if rng.uniform() < 0.45 else 0.0
+    smile = float(np.clip(rng.normal(0.3, 0.33), -0.3, 1.0))
+    mouth_open = float(rng.uniform(0.15, 1.0)) if rng.uniform() < 0.4 else 0.0
     lids = float(np.clip(rng.normal(0.95, 0.13), 0.45, 1.15))
     wink = float(rng.uniform(0.9, 1.05))
     return Expression(
@@ -129,9 +129,9 @@ def _background(rng: np.random.Generator) -> Background:
 
     return Background(
         kind=str(rng.choice(["gradient", "bokeh", "bokeh", "wall", "window"])),
-        first=colour(0.15, 0.9, 0.25),
-        second=colour(0.1, 0.8, 0.35),
+        first=colour(0.12, 0.85, 0.16),
+        second=colour(0.1, 0.75, 0.24),
         seed=int(rng.integers(0, 1 << 31)),
-        clothes=colour(0.08, 0.85, 0.5),
+        clothes=colour(0.08, 0.8, 0.45),
         collar=str(rng.choice(["crew", "shirt", "vee"])),
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .beard import paint_beard
 from .geometry import EYE_Y, FaceGeometry
 from .identity import Identity
 from .layer import Layer
-from .paint import FloatArray, bump, noise_plane, sample_plane, smoothstep, spline, tint
+from .paint import FloatArray, bump, noise_plane, sample_plane, spline, tint
 from .relief import CELLS, grid
 from .shot import Expression
 
@@ -92,57 +93,6 @@ def _paint_spots(layer: Layer, identity: Identity, face: FaceGeometry) -> None:
         tint(layer.part(frame), (0.34, 0.24, 0.21), mask)
 
 
-def beard_mask(layer: Layer, identity: Identity, face: FaceGeometry) -> FloatArray | None:
-    """Return where the beard grows, (H, W) in 0..1, or None."""
-    style = identity.beard.style
-    if style == "none":
-        return None
-    frame, points = layer.frame, face.landmarks
-    x, y = frame.grid()
-    mouth, chin = 0.5 * (points[48, 1] + points[54, 1]), points[8, 1]
-    half = points[54, 0] - 0.5
-    lip_top, nose = points[51, 1], points[33, 1]
-    lip = smoothstep(nose + 0.004, nose + 0.016, y) * smoothstep(mouth + 0.02, mouth - 0.004, y)
-    lip = lip * smoothstep(half * 1.22, half * 0.95, np.abs(x - 0.5) - 0.6 * np.maximum(y - lip_top, 0))
-    goat = smoothstep(mouth - 0.010, mouth + 0.03, y) * smoothstep(half * 1.10, half * 0.85, np.abs(x - 0.5))
-    goat = goat * smoothstep(chin + 0.03, chin - 0.01, y)
-    line = mouth - 0.055 + 1.3 * np.maximum(np.abs(x - 0.5) - 0.175, -0.06) * -1.4
-    full = smoothstep(0.0, 0.05, y - line) * smoothstep(0.40, 0.52, y)
-    full = np.maximum(
-        full,
-        smoothstep(0.035, 0.012, np.abs(np.abs(x - 0.5) - 0.268 * identity.shape.width)) * smoothstep(0.46, 0.54, y),
-    )
-    masks = {
-        "moustache": lip,
-        "goatee": np.maximum(lip, goat),
-        "full": np.maximum(lip, full),
-        "stubble": np.maximum(lip, full),
-    }
-    mask = masks[style]
-    lips = frame.polygon(spline(np.concatenate([points[48:60], points[48:49]]), 4))
-    return (mask * (1 - frame.blur(lips, 0.002))).astype(np.float32)
-
-
-def _paint_beard(layer: Layer, identity: Identity, face: FaceGeometry) -> None:
-    mask = beard_mask(layer, identity, face)
-    if mask is None:
-        return
-    frame = layer.frame
-    x, y = frame.grid()
-    hairs = sample_plane(
-        noise_plane(identity.stream(3), 256, 0.7), (x - 0.5) * 620 + 40 * (y - 0.7) * np.sign(x - 0.5), y * 210
-    )
-    density = identity.beard.density
-    colour = np.asarray(identity.hair.colour, np.float32) * 0.9
-    if identity.beard.style == "stubble":
-        alpha = mask * np.float32(0.30 * density) * (0.75 + 0.35 * hairs)
-    else:
-        alpha = mask * np.float32(0.55 + 0.4 * density) * (0.88 + 0.16 * hairs)
-        colour = colour * (1 + 0.22 * hairs[..., None])
-    layer.colour[...] += (colour - layer.colour) * np.clip(alpha, 0, 0.97)[..., None]
-    layer.gloss[...] *= 1 - 0.7 * mask
-
-
 def paint_skin(layer: Layer, identity: Identity, face: FaceGeometry, expression: Expression) -> None:
     """Paint the bare skin of the head, with everything that lies in it."""
     frame = layer.frame
@@ -152,5 +102,5 @@ def paint_skin(layer: Layer, identity: Identity, face: FaceGeometry, expression:
     layer.colour[...] *= (1 + np.float32(0.014 * (0.5 + identity.skin.texture)) * pores)[..., None]
     _paint_lines(layer, identity, face, expression)
     _paint_spots(layer, identity, face)
-    _paint_beard(layer, identity, face)
-    layer.alpha[...] = frame.polygon(face.outline)
+    paint_beard(layer, identity, face)
+    layer.alpha[...] = frame.blur(frame.polygon(face.outline), 0.0013)
