@@ -13,7 +13,7 @@ from dmdnet.errors import DataError, FaceError
 from dmdnet.faces.backend import find_face, get_backend
 from dmdnet.faces.boxes import check_boxes, clip_boxes
 from dmdnet.faces.component_boxes import component_boxes
-from dmdnet.faces.landmarks import flip_landmarks, read_landmarks, write_landmarks
+from dmdnet.faces.landmarks import LEFT_EYE, RIGHT_EYE, flip_landmarks, read_landmarks, write_landmarks
 from dmdnet.images import read_image
 
 
@@ -74,8 +74,7 @@ class FaceReader:
         if height != width:
             raise DataError(f"{record.path}: {width} x {height} pixels; aligned faces are square. Align it first")
         landmarks = self._landmarks(record, image)
-        if not ((landmarks > -width) & (landmarks < 2 * width)).all():
-            raise DataError(f"{record.path}: its landmarks lie far outside the {width} x {height} picture")
+        _check_plausible(landmarks, width, record.path)
         return Face(*resize_face(image, landmarks, self.image_size), record.name)
 
     def _landmarks(self, record: FaceRecord, image: np.ndarray) -> np.ndarray:
@@ -103,6 +102,15 @@ class FaceReader:
                 f"{record.path}: it has no landmark file ({record.landmarks}) and landmarks could not be made: "
                 f"{error}. Write 68 lines 'x y' to {made}, or take the picture out of the data"
             ) from error
+
+
+def _check_plausible(landmarks: np.ndarray, width: int, path: Path) -> None:
+    if not ((landmarks > -width) & (landmarks < 2 * width)).all():
+        raise DataError(f"{path}: its landmarks lie far outside the {width} x {width} picture; are they another one's?")
+    if landmarks[LEFT_EYE, 0].mean() >= landmarks[RIGHT_EYE, 0].mean():
+        raise DataError(
+            f"{path}: in its landmarks the eyes are swapped; points 37 to 42 belong to the eye on the picture's left"
+        )
 
 
 def resize_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

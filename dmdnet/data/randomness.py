@@ -23,7 +23,7 @@ class Stream(IntEnum):
     BOXES = 3
     MIXTURE = 4
     ORDER = 5
-    WRONG_REFERENCES = 6
+    REPLACEMENT = 6
 
 
 def generator(seed: int, draw: int, stream: Stream) -> np.random.Generator:

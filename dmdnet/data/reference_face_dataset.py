@@ -20,11 +20,13 @@ from dmdnet.data.references import Order, ReferencePolicy, choose_references, wr
 from dmdnet.data.samples import FaceSample, FaceStack
 from dmdnet.data.sampling import Draw
 from dmdnet.degradations import build_degradation, degrade
-from dmdnet.errors import DataError
+from dmdnet.errors import ConfigError, DataError
 from dmdnet.images import from_hwc
 from dmdnet.registry import DATASETS, DEGRADATIONS, Component, Runtime
 
 logger = logging.getLogger(__name__)
+
+TRIES = 10  # records tried for one sample before bad pictures are too many to be skipped
 
 Phase = Literal["train", "test"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -59,6 +61,9 @@ class ReferenceFaceDataset:
         identity_range: use only people first <= n < last of the sorted people.
         landmark_cache: folder for landmarks that are missing and have to be made (default: where they belong).
         face_backend: what makes missing landmarks.
+        bad_pictures: what a picture or landmark file that cannot be used does in training: `error` stops; `skip` is
+            logged and another record takes its place, which one follows from the seed and the draw. Testing stops
+            always: a test set with holes is another test set.
 
     Raises:
         DataError: the layout's root is missing or empty, nobody is left, or wrong people are asked for and there
@@ -86,6 +91,7 @@ class ReferenceFaceDataset:
         identity_range: tuple[int, int] | None = None,
         landmark_cache: str | None = None,
         face_backend: str = "dlib",
+        bad_pictures: Literal["error", "skip"] = "error",
         seed: Runtime[int] = 0,
         phase: Runtime[Phase] = "train",
     ) -> None:
@@ -106,10 +112,13 @@ class ReferenceFaceDataset:
                 f"wrong_person_prob and wrong_references need a second person, the data have only "
                 f"{next(iter(self.people))}; add people or leave both out"
             )
+        if wrong_references and num_references[1] == 0:
+            raise ConfigError("wrong_references: there are none with num_references [0, 0]; raise the second number")
         self.use_hflip = use_hflip
         self.color_jitter = color_jitter
         self.landmark_noise = landmark_noise
         self.box_jitter = box_jitter
+        self.tries = TRIES if bad_pictures == "skip" and phase == "train" else 1
         self.degradation = build_degradation(degradation)
         self.reader = FaceReader(image_size=image_size, landmark_cache=landmark_cache, face_backend=face_backend)
         logger.info("%s: %d pictures of %d people", layout.options["dataroot_gt"], len(self), len(self.people))
@@ -128,6 +137,16 @@ class ReferenceFaceDataset:
 
     def __getitem__(self, index: Draw | int) -> FaceSample:
         draw = self._draw(index)
+        replacements = generator(self.seed, draw.draw, Stream.REPLACEMENT)
+        for _ in range(self.tries - 1):
+            try:
+                return self._sample(draw)
+            except DataError as error:
+                logger.warning("skipped: %s", error)
+                draw = draw._replace(record=int(replacements.integers(len(self))))
+        return self._sample(draw)
+
+    def _sample(self, draw: Draw) -> FaceSample:
         record = self.records[draw.record]
         rng = generator(self.seed, draw.draw, Stream.AUGMENTATION)
         flip = self.use_hflip and bool(rng.random() < 0.5)

@@ -1,0 +1,141 @@
+"""What holds for every degradation, and for a list of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import cv2
+import numpy as np
+import pytest
+
+from dmdnet.degradations import apply_degradation, build_degradation, degrade, draw_degradation
+from dmdnet.degradations.presets import PRESETS
+from dmdnet.errors import DataError
+from dmdnet.registry import DEGRADATIONS
+
+EXAMPLES = {
+    "GaussianBlur": {"sigma": (0.5, 6.0)},
+    "Downsample": {"scale": (1.5, 8.0)},
+    "GaussianNoise": {"sigma": (1.0, 20.0)},
+    "JPEGCompression": {"quality": (30, 90)},
+    "ResizeBack": {},
+    "Preset": {"name": "gfpgan"},
+}
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(seed))
+
+
+def picture(size: int = 64, seed: int = 0) -> np.ndarray:
+    low = np.random.default_rng(seed).uniform(0, 255, (8, 8, 3)).astype(np.float32)
+    return np.clip(cv2.resize(low, (size, size), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
+
+
+def build(name: str, /, **options: object) -> tuple:
+    return build_degradation([DEGRADATIONS.component(name, **options)])
+
+
+def test_every_registered_degradation_is_tested() -> None:
+    ours = {n for n in DEGRADATIONS.names() if DEGRADATIONS.get(n).__module__.startswith("dmdnet.degradations")}
+    assert ours == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+class TestEveryDegradation:
+    def test_draws_are_plain_numbers_and_repeat(self, name: str) -> None:
+        (op,) = build(name, **EXAMPLES[name])
+        draw = op.draw(rng(3), (64, 64))
+        assert draw == op.draw(rng(3), (64, 64))
+        hash(draw)
+        if dataclasses.is_dataclass(draw):
+            assert all(type(value) in (int, float, bool, str) for value in dataclasses.asdict(draw).values())
+
+    def test_applies_one_draw_always_alike_and_leaves_its_input(self, name: str) -> None:
+        (op,) = build(name, **EXAMPLES[name])
+        image = picture()
+        before = image.copy()
+        draw = op.draw(rng(3), (64, 64))
+        first, second = op.apply(image, draw), op.apply(image, draw)
+        assert first.dtype == np.uint8
+        assert first.ndim == 3
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(image, before)
+
+    def test_probability_zero_leaves_the_picture(self, name: str) -> None:
+        if name in ("ResizeBack", "Preset"):
+            pytest.skip("has no probability")
+        (op,) = build(name, **EXAMPLES[name], prob=0.0)
+        assert op.draw(rng(), (64, 64)) is None
+
+    def test_works_on_one_pixel(self, name: str) -> None:
+        (op,) = build(name, **EXAMPLES[name])
+        image = np.full((1, 1, 3), 100, np.uint8)
+        assert op.apply(image, op.draw(rng(), (1, 1))).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+@pytest.mark.parametrize("size", [64, 100])
+def test_presets_degrade_and_keep_the_size(name: str, size: int) -> None:
+    ops = build("Preset", name=name)
+    image = picture(size)
+    degraded = degrade(image, ops, rng(5))
+    assert degraded.shape == image.shape
+    assert degraded.dtype == np.uint8
+    assert np.abs(degraded.astype(int) - image).mean() > 0.5
+    assert degrade(image, ops, rng(6)).tobytes() != degraded.tobytes()
+
+
+def test_severe_preset_is_worse_than_moderate() -> None:
+    image = picture(128)
+
+    def error(name: str) -> float:
+        ops = build("Preset", name=name)
+        return float(np.mean([np.abs(degrade(image, ops, rng(s)).astype(int) - image).mean() for s in range(8)]))
+
+    assert error("ffhq_ref_severe") > 1.3 * error("ffhq_ref_moderate")
+
+
+def test_preset_is_its_list() -> None:
+    components = [
+        DEGRADATIONS.component(op["type"], **{k: v for k, v in op.items() if k != "type"}) for op in PRESETS["gfpgan"]
+    ]
+    image = picture()
+    by_name = degrade(image, build("Preset", name="gfpgan"), rng(9))
+    np.testing.assert_array_equal(degrade(image, build_degradation(components), rng(9)), by_name)
+
+
+def test_draws_of_a_seed_stay_from_version_to_version() -> None:
+    ops = build("Preset", name="codeformer")
+    draws = draw_degradation(ops, rng(1234), (512, 512))
+    digest = hashlib.sha256(repr(draws).encode()).hexdigest()[:16]
+    assert digest == "c9b4f74bbc0c1f05"
+
+
+def test_skipped_operations_pass_the_picture_on() -> None:
+    ops = build_degradation(
+        [
+            DEGRADATIONS.component("GaussianNoise", sigma=(5.0, 5.0), prob=0.0),
+            DEGRADATIONS.component("JPEGCompression", quality=(50, 50)),
+        ]
+    )
+    draws = draw_degradation(ops, rng(), (64, 64))
+    assert draws[0] is None
+    expected = ops[1].apply(picture(), draws[1])
+    np.testing.assert_array_equal(apply_degradation(picture(), ops, draws), expected)
+
+
+def test_no_operation_gives_an_equal_copy() -> None:
+    image = picture()
+    degraded = degrade(image, (), rng())
+    np.testing.assert_array_equal(degraded, image)
+    assert not np.shares_memory(degraded, image)
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((8, 8, 3), np.float32), np.zeros((8, 8), np.uint8), np.zeros((0, 8, 3), np.uint8)]
+)
+def test_refuses_what_is_no_picture(image: np.ndarray) -> None:
+    with pytest.raises(DataError, match="uint8"):
+        degrade(image, (), rng())
