@@ -104,7 +104,7 @@ def _component_of(content: Mapping[str, Any], path: str | os.PathLike[str]) -> C
             raise WeightsError(f"{path}: its network {network['type']} cannot be made: {reasons}") from error
         except ConfigError as error:
             raise WeightsError(f"{path}: its network cannot be made: {error}") from error
-    component = published_component(_published_state(content))
+    component = published_component(published_state(content))
     if component is None:
         raise WeightsError(
             f"{path}: has no 'network' entry and is no published file that is known here; "
@@ -113,7 +113,7 @@ def _component_of(content: Mapping[str, Any], path: str | os.PathLike[str]) -> C
     return component
 
 
-def _published_state(content: Mapping[str, Any]) -> Mapping[str, Any]:
+def published_state(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the state dict of a published file, which may be wrapped as BasicSR does."""
     for key in ("params_ema", "params"):
         if isinstance(content.get(key), Mapping):
@@ -124,7 +124,7 @@ def _published_state(content: Mapping[str, Any]) -> Mapping[str, Any]:
 def _load(
     net: nn.Module, content: Mapping[str, Any], path: str | os.PathLike[str], *, key: WeightsKey, strict: bool
 ) -> None:
-    published = _published_state(content)
+    published = published_state(content)
     load_published = getattr(net, "load_published_state_dict", None)
     if load_published and published_component(published):
         try:

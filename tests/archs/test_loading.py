@@ -65,11 +65,17 @@ def test_a_published_file_into_a_network(tmp_path: Path) -> None:
         assert same(net, make_net(3))
 
 
-def test_a_published_file_is_known_by_its_keys() -> None:
-    component = published_component(make_net().published_state_dict())
+def test_a_published_file_is_known_by_its_keys(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        released = DMDNet().published_state_dict()
+    component = published_component(released)
     assert component is not None
     assert component.as_dict() == {"type": "DMDNet", "image_size": 512, "base_channels": 64, "dictionary_size": 128}
     assert published_component(make_net().state_dict()) is None
+    torch.save(make_net(3).published_state_dict(), tmp_path / "small.pth")
+    net = load_network(tmp_path / "small.pth")
+    assert net.size.as_dict() == OPTIONS
+    assert same(net, make_net(3))
 
 
 def test_a_published_file_of_another_size_is_named(tmp_path: Path) -> None:

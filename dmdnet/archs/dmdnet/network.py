@@ -190,8 +190,9 @@ class DMDNet(nn.Module):
 
     @classmethod
     def published_options(cls, state: Mapping[str, object]) -> dict[str, int] | None:
-        """Return the constructor's options for a released state dict, or None when the keys are not DMDNet's."""
-        return NetworkSize().as_dict() if published.is_published(state) else None
+        """Return the constructor's options for a state dict under the published names, or None for other names."""
+        size = published.published_size(state)
+        return None if size is None else size.as_dict()
 
     def load_published_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Load the released weights, strictly.

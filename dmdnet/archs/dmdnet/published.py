@@ -15,6 +15,7 @@ from dmdnet.archs.state_fit import misfit
 from dmdnet.errors import WeightsError
 
 _COMPONENT = {"left_eye": "LE", "right_eye": "RE", "mouth": "MO"}
+_MEMORY = {name: code.lower() for name, code in _COMPONENT.items()}
 
 
 class UnusedQueries(nn.Module):
@@ -32,9 +33,21 @@ class UnusedQueries(nn.Module):
                 module.register_buffer(name, parameter.detach())
 
 
-def is_published(state: Mapping[str, object]) -> bool:
-    """Tell a released state dict from one of ours, by its keys."""
-    return "le_256_mem_key" in state and "E_lq.conv1.0.weight_orig" in state
+def published_size(state: Mapping[str, object]) -> NetworkSize | None:
+    """Return the network size of a state dict under the published names, or None when the names are others.
+
+    Channels and slots are read off the shapes. The patch sizes leave a few image sizes open; the roundest is taken,
+    the one that most powers of two divide: 512 for the released file.
+    """
+    found = {name: state.get(f"{component}_256_mem_value") for name, component in _MEMORY.items()}
+    values = {name: item for name, item in found.items() if isinstance(item, Tensor) and item.dim() == 4}
+    if "E_lq.conv1.0.weight_orig" not in state or len(values) < len(_MEMORY):
+        return None
+    slots, channels = values["mouth"].shape[:2]
+    patches = {name: item.shape[-1] for name, item in values.items()}
+    sizes = [NetworkSize(image_size, max(channels, 4), max(slots, 1)) for image_size in range(32, 2049, 8)]
+    fitting = [size for size in sizes if {site.component: site.size for site in size.sites()[:3]} == patches]
+    return max(fitting, key=lambda size: size.image_size & -size.image_size, default=NetworkSize())
 
 
 def to_published(state: Mapping[str, Tensor], size: NetworkSize) -> dict[str, Tensor]:
