@@ -52,7 +52,7 @@ def check_size(size: int) -> None:
 
 def _working_size(size: int) -> int:
     """Return the side on which a picture of `size` is drawn before it is averaged down."""
-    return max(256, 2 * size) if size <= 256 else max(512, round(1.5 * size))
+    return max(192, round(1.75 * size)) if size <= 256 else max(448, round(1.5 * size))
 
 
 def _paint_head(layer: Layer, identity: Identity, shot: Shot, face: FaceGeometry) -> None:
@@ -79,9 +79,11 @@ def _premultiplied(colour: FloatArray, alpha: FloatArray) -> FloatArray:
 
 def _lit(layer: Layer, shading: Shading) -> FloatArray:
     """Return the layer under the light as premultiplied RGBA uint8."""
-    light = layer.spread(np.dstack([shading.gain, shading.highlight]))
-    colour = cv2.multiply(layer.colour, light[..., :3])
-    colour += (light[..., 3] * layer.gloss)[..., None]
+    colour = layer.spread(shading.gain)
+    colour *= layer.colour
+    shine = layer.spread(shading.highlight) * layer.gloss
+    for channel in range(3):
+        colour[..., channel] += shine
     return _premultiplied(colour, layer.alpha)
 
 

@@ -40,7 +40,7 @@ def _teeth(identity: Identity, frame: Frame, points: FloatArray) -> FloatArray:
     length = 0.030 - 0.004 * np.minimum(number, 3)
     bottom = top - 0.006 + length + drop + bend + mouth.tooth_tilt * (inside - 0.5) * 0.02
     gaps = smoothstep(1.02, 0.86, inside) * (np.abs(x - 0.5) >= 0.5 * mouth.tooth_gap * width)
-    tooth = smoothstep(bottom + 0.0015, bottom - 0.0015, y) * smoothstep(7.4, 5.5, slot)
+    tooth = smoothstep(0.0015, -0.0015, y - bottom) * smoothstep(7.4, 5.5, slot)
     shade = np.asarray(mouth.tooth_colour, np.float32) * (1 - 0.16 * np.minimum(slot / 4.5, 1.4) ** 2)[..., None]
     shade = shade * (0.62 + 0.38 * gaps)[..., None]
     over(colour, np.broadcast_to(shade, colour.shape), np.broadcast_to(tooth, shape).astype(np.float32))

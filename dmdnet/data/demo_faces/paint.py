@@ -27,24 +27,25 @@ def generator(seed: int, number: int, stream: int) -> np.random.Generator:
 
 def smoothstep(low: float, high: float, value: FloatArray) -> FloatArray:
     """Return 0 below `low`, 1 above `high` and a smooth cubic between; `low` may exceed `high`."""
-    t = np.clip((value - low) / (high - low), 0.0, 1.0)
+    # Plain floats keep float32 arrays float32.
+    t = np.clip((value - float(low)) / float(high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
 def bump(x: FloatArray, y: FloatArray, cx: float, cy: float, sx: float, sy: float) -> FloatArray:
     """Return a Gaussian hill of height 1 at (cx, cy)."""
-    return np.exp(-0.5 * ((x - cx) / sx) ** 2) * np.exp(-0.5 * ((y - cy) / sy) ** 2)
+    along = np.exp(-0.5 * ((x - float(cx)) / float(sx)) ** 2)
+    return along * np.exp(-0.5 * ((y - float(cy)) / float(sy)) ** 2)
 
 
 def spline(points: FloatArray, samples: int = 8) -> FloatArray:
     """Return an open Catmull-Rom curve through `points` (N, 2), `samples` a span; every point lies on it."""
     p = np.asarray(points, np.float64)
     ends = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
-    t = np.linspace(0.0, 1.0, samples, endpoint=False)[:, None]
-    pieces = []
-    for a, b, c, d in zip(ends, ends[1:], ends[2:], ends[3:], strict=False):
-        pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
-    return np.concatenate([*pieces, p[-1:]])
+    a, b, c, d = (ends[i : len(ends) - 3 + i, None] for i in range(4))
+    t = np.arange(samples)[:, None] / samples
+    curve = 0.5 * (2 * b + t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * b - a - 3 * c + d))))
+    return np.concatenate([curve.reshape(-1, 2), p[-1:]])
 
 
 def closed_spline(points: FloatArray, samples: int = 8) -> FloatArray:
