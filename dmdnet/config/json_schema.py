@@ -174,9 +174,9 @@ def _loosened(value: Any) -> Any:
         return {**value, "$ref": value["$ref"].replace("#/$defs/", "#/$defs/inherited.")}
     result: Schema = {}
     for key, item in value.items():
-        if (key == "required" and "additionalProperties" in value) or (
-            key == "oneOf" and all(set(part) == {"required"} for part in item)
-        ):
+        if key == "required" and "additionalProperties" in value:  # foreign types, open to any option, keep it
+            continue
+        if key == "oneOf" and all(set(part) == {"required"} for part in item):
             continue
         if key == "properties":
             result[key] = {name: _or_null(_loosened(part)) for name, part in item.items()}

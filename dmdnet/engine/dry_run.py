@@ -23,13 +23,14 @@ def dry_run(options: Options) -> None:
     """
     print("# resolved options")
     print(to_yaml(options))
-    print("# networks")
+    batches = {key: first_batch(options, key) for key in options.datasets}  # data are what is missing most often
     model = build_model(options, "cpu", train=options.train is not None)
+    print("# networks")
     for line in describe_networks(model):
         print(line)
-    for key in options.datasets:
+    for key, batch in batches.items():
         print(f"\n# one batch of datasets.{key}")
-        for line in describe_batch(first_batch(options, key)):
+        for line in describe_batch(batch):
             print(line)
 
 
