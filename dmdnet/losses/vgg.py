@@ -6,6 +6,7 @@ Layers are named convK_N: the N-th convolution of block K, before its ReLU (as i
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -117,8 +118,8 @@ def read_vgg19_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """
     try:
         state = torch.load(Path(path), map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable weights file ({error}); download it again") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise WeightsError(f"{path}: not a readable weights file; download it again") from error
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds a {type(state).__name__}, not a state dict")
     return state

@@ -18,7 +18,7 @@ class EMA:
     """Averages the parameters of `source` into `module`; buffers (spectral norm's u and v) are copied.
 
     Args:
-        module: a network of the same shape; it takes over the weights of `source` and is frozen.
+        module: a copy of the network; it is frozen.
         source: the network that is trained.
         decay: the share of the old average kept at each update, in [0, 1).
     """

@@ -13,6 +13,7 @@ from torch import Tensor
 from dmdnet.data.batch import FaceBatch, References
 from dmdnet.errors import DataError
 from dmdnet.images import to_float
+from dmdnet.models.memory_format import pictures_channels_last
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class FaceTensors:
     mask_BR: Tensor
 
 
-def face_tensors(batch: FaceBatch, device: torch.device) -> FaceTensors:
+def face_tensors(batch: FaceBatch, device: torch.device, channels_last: bool = False) -> FaceTensors:
     """Move a training batch to the device as uint8, and only then make it float.
 
     A batch without references gets one empty row, so that every training step has the same graph.
@@ -42,15 +43,20 @@ def face_tensors(batch: FaceBatch, device: torch.device) -> FaceTensors:
     if batch.gt_BCHW is None or batch.gt_boxes_B44 is None:
         raise DataError(f"the training data have no sharp targets ({', '.join(batch.names)}); give dataroot_gt")
     references = batch.references or _no_references(batch)
+    arrange = pictures_channels_last if channels_last else _as_it_is
     return FaceTensors(
-        lq_BCHW=to_float(batch.lq_BCHW),
+        lq_BCHW=arrange(to_float(batch.lq_BCHW)),
         lq_boxes_B44=batch.lq_boxes_B44,
-        gt_BCHW=to_float(batch.gt_BCHW),
+        gt_BCHW=arrange(to_float(batch.gt_BCHW)),
         gt_boxes_B44=batch.gt_boxes_B44,
-        refs_BRCHW=to_float(references.images_BRCHW),
+        refs_BRCHW=arrange(to_float(references.images_BRCHW)),
         ref_boxes_BR44=references.boxes_BR44,
         mask_BR=torch.zeros(len(batch), 1, dtype=torch.bool) if mask_BR is None else mask_BR,
     )
+
+
+def _as_it_is(images: Tensor) -> Tensor:
+    return images
 
 
 def _no_references(batch: FaceBatch) -> References:

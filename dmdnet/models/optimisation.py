@@ -75,3 +75,11 @@ class Optimisation:
             raise CheckpointError(f"the saved optimiser state does not fit the network: {error}") from error
         for group, options in zip(self.optimizer.param_groups, mine, strict=True):
             group.update(options)
+        self._lay_out_like_parameters()
+
+    def _lay_out_like_parameters(self) -> None:
+        """Give each moment the memory format of its parameter: fused kernels walk both in the order of the memory."""
+        for parameter, moments in self.optimizer.state.items():
+            for name, moment in moments.items():
+                if isinstance(moment, Tensor) and moment.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter, dtype=moment.dtype).copy_(moment)
