@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dmdnet.config.yaml_reader import Node, Place, describe, parse_yaml, read_yaml
+from dmdnet.config.tree import Node, Place, describe
+from dmdnet.config.yaml_reader import parse_yaml, read_yaml
 from dmdnet.errors import ConfigError
 
 BASE = "_base_"

@@ -13,7 +13,8 @@ from dmdnet.config.checks import findings
 from dmdnet.config.compose import compose
 from dmdnet.config.options import Options
 from dmdnet.config.problems import Loc, Problem, config_error, dotted, locate, problems_of
-from dmdnet.config.yaml_reader import Node, resolve
+from dmdnet.config.tree import Node
+from dmdnet.config.yaml_reader import resolve
 from dmdnet.registry import plain
 
 DEBUG_TOTAL_ITER = 16

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dmdnet.config.yaml_reader import Node, Place, describe
+from dmdnet.config.tree import Node, Place, describe
 from dmdnet.errors import ConfigError
 from dmdnet.registry import COMPONENT_WANTED
 from dmdnet.typed import UNKNOWN_OPTION, nearest

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dmdnet.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, Place, describe, parse_yaml, read_yaml
+from dmdnet.config.tree import Place, describe
+from dmdnet.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, parse_yaml, read_yaml
 from dmdnet.errors import ConfigError
 
 
