@@ -107,6 +107,13 @@ class TrainOptions(Strict):
     net_d_iters: Positive = 1
     losses: tuple[Annotated[Component, LOSSES], ...]
 
+    @classmethod
+    def moved_names(cls) -> Mapping[str, str]:
+        """Return hints for BasicSR's names of what is an entry of `losses` here."""
+        entry = "it is an entry of train.losses, for example {type: L1Loss, loss_weight: 10}"
+        names = ("pixel_opt", "perceptual_opt", "gan_opt", "cri_pix_opt")
+        return {**dict.fromkeys(names, entry), "net_d_init_iters": "it is start_iter of the adversarial loss"}
+
 
 class ValOptions(Strict):
     """Evaluation, during training every `val_freq` iterations and by test.py: which outputs, which metrics."""

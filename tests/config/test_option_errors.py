@@ -185,6 +185,11 @@ MISTAKES = {
         "name: toy\nnum_gpu: 1",
         "2: num_gpu: unknown option 'num_gpu'; processes",
     ),
+    "BasicSR's pixel_opt": (
+        "total_iter: 1000",
+        "total_iter: 1000\n  pixel_opt: {type: L1Loss}",
+        "17: train.pixel_opt: unknown option 'pixel_opt'; it is an entry of train.losses",
+    ),
     "no folder name": ("name: toy", "name: runs/toy", "1: name: 'runs/toy' has one of"),
     "name above": ("name: toy", "name: ..", "1: name: '..' is empty, starts with a dot"),
     "no name": ("name: toy", "name: ''", "1: name: '' is empty"),
