@@ -24,9 +24,11 @@ def run(arguments: argparse.Namespace) -> int:
 
         dry_run(options)
         return 0
+    from dmdnet.engine.distributed import processes
     from dmdnet.evaluation.run import run_test
 
-    run_test(options)
+    with processes(options.device, options.dist_params, arguments.launcher) as world:
+        run_test(options, device=world.device)
     return 0
 
 

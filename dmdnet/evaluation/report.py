@@ -23,13 +23,14 @@ from dmdnet.images import write_image
 
 SUMMARY = "summary.json"
 PICTURES = "pictures.csv"
-SHEET = "comparison.png"
+SHEET = "sheet.png"
+TABLE = "table.txt"
 _WIDTH = 120
 _FIRST_COLUMNS = ("set", "identity", "name", "method", "status", "references", "note")
 
 
 def write_report(evaluations: Sequence[Evaluation], out_dir: Path, *, seed: int = 0) -> list[SummaryRecord]:
-    """Write `summary.json`, `table.txt` and, per set, `<set>/pictures.csv` and `<set>/comparison.png`.
+    """Write `summary.json`, `table.txt` and, per set, `<set>_pictures.csv` and `<set>_sheet.png`.
 
     Each file is written atomically. Files that are not named here are left alone.
 
@@ -40,17 +41,20 @@ def write_report(evaluations: Sequence[Evaluation], out_dir: Path, *, seed: int 
         The records of `summary.json`.
     """
     records = [record for evaluation in evaluations for record in summarise(evaluation, seed=seed)]
-    for evaluation in evaluations:
-        folder = out_dir / safe_name(evaluation.set_name)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / PICTURES, pictures_csv(evaluation).encode("utf-8", "backslashreplace"))
-        if evaluation.samples:
-            write_image(folder / SHEET, comparison_sheet(evaluation.samples, evaluation.metrics))
     out_dir.mkdir(parents=True, exist_ok=True)
-    write_bytes(out_dir / "table.txt", as_text(records).encode("utf-8", "backslashreplace"))
+    for evaluation in evaluations:
+        prefix = safe_name(evaluation.set_name)
+        write_bytes(out_dir / f"{prefix}_{PICTURES}", _encoded(pictures_csv(evaluation)))
+        if evaluation.samples:
+            write_image(out_dir / f"{prefix}_{SHEET}", comparison_sheet(evaluation.samples, evaluation.metrics))
+    write_bytes(out_dir / TABLE, _encoded(as_text(records)))
     # last, so that a summary means that the rest is there
-    write_bytes(out_dir / SUMMARY, summary_json(records).encode())
+    write_bytes(out_dir / SUMMARY, _encoded(summary_json(records)))
     return records
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")  # names of files need not be valid text
 
 
 def summary_json(records: Sequence[SummaryRecord]) -> str:
@@ -83,9 +87,12 @@ def pictures_csv(evaluation: Evaluation) -> str:
     return text.getvalue()
 
 
-def print_report(records: Sequence[SummaryRecord], console: Console | None = None) -> None:
+def print_report(records: Sequence[SummaryRecord]) -> None:
     """Print the tables of all sets."""
-    (console or Console()).print(tables(records))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    console.print(tables(records))
 
 
 def as_text(records: Sequence[SummaryRecord]) -> str:
@@ -112,9 +119,7 @@ def tables(records: Sequence[SummaryRecord]) -> RenderableType:
 def _mean_table(set_name: str, records: Sequence[SummaryRecord]) -> Table:
     people = max((record.n_identities for record in records), default=0)
     pictures = max((record.n_pictures for record in records), default=0)
-    table = Table(title=f"{set_name}: {pictures} pictures, {people} people", title_justify="left", title_style="bold")
-    table.box = SIMPLE_HEAD
-    table.add_column("method")
+    table = _table(f"{set_name}: {pictures} pictures, {people} people", "method")
     metrics = list(dict.fromkeys(record.metric for record in records))
     for metric in metrics:
         table.add_column(metric, justify="right")
@@ -131,23 +136,29 @@ def _mean_table(set_name: str, records: Sequence[SummaryRecord]) -> Table:
 
 
 def _difference_table(records: Sequence[SummaryRecord]) -> Table:
-    table = Table(title="differences, picture by picture", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    table.add_column("methods")
-    table.add_column("metric")
-    for column in ("mean", "95% interval over people"):
-        table.add_column(column, justify="right")
-    table.add_column("")
+    table = _table("differences, picture by picture; intervals over people", "methods")
+    table.add_column("metric", no_wrap=True)
+    for column in ("mean", "95% interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("beyond\nnoise")
     previous = None
     for record in records:
         method = record.method if record.method != previous else ""
         previous = record.method
         mean = "-" if record.mean is None else _signed(record.mean)
         if record.ci_low is None or record.ci_high is None:
-            table.add_row(method, record.metric, mean, "none: one person", "")
+            table.add_row(method, record.metric, mean, "one person", "unknown")
             continue
-        verdict = "beyond noise" if record.beyond_noise else "within noise"
         interval = f"{_signed(record.ci_low)} .. {_signed(record.ci_high)}"
-        table.add_row(method, record.metric, mean, interval, verdict)
+        table.add_row(method, record.metric, mean, interval, "yes" if record.beyond_noise else "no")
+    return table
+
+
+def _table(title: str, first_column: str) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    table.add_column(first_column, no_wrap=True)
     return table
 
 
@@ -166,7 +177,7 @@ def _footnotes(records: Sequence[SummaryRecord]) -> list[str]:
     recipes = {record.metric: record.recipe for record in records}
     notes = [f"{metric}: {recipe}" for metric, recipe in recipes.items()]
     if any(record.n_failed for record in records):
-        notes.append("pictures that a method failed on are scored as the degraded input; pictures.csv says why")
+        notes.append("pictures that a method failed on are scored as the degraded input; the CSV says why")
     if any(0 < record.n < record.n_pictures for record in records):
         notes.append("not every picture could be scored by every metric; n in summary.json")
     return notes
