@@ -26,7 +26,7 @@ class DownBlock(nn.Module):
         self.body = nn.Sequential(
             nn.LeakyReLU(_SLOPE),
             SpectralConv2d(in_channels, out_channels),
-            nn.LeakyReLU(_SLOPE),
+            nn.LeakyReLU(_SLOPE, inplace=True),
             SpectralConv2d(out_channels, out_channels),
         )
         self.skip = SpectralConv2d(in_channels, out_channels, kernel_size=1)

@@ -9,11 +9,16 @@ from dmdnet.ops.spectral_norm import SpectralConv2d
 SLOPE = 0.2
 
 
+def activation() -> nn.LeakyReLU:
+    """Return the activation for what a convolution has just made, which nothing else needs: it works in place."""
+    return nn.LeakyReLU(SLOPE, inplace=True)
+
+
 def pair(in_channels: int, out_channels: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """Return conv(in -> out) - LeakyReLU - conv(out -> out); the stride is that of the first."""
     return nn.Sequential(
         SpectralConv2d(in_channels, out_channels, stride=stride, dilation=dilation),
-        nn.LeakyReLU(SLOPE),
+        activation(),
         SpectralConv2d(out_channels, out_channels, dilation=dilation),
     )
 
@@ -26,10 +31,11 @@ class ResidualBlock(nn.Module):
         first, second = dilations
         self.body = nn.Sequential(
             SpectralConv2d(channels, channels, dilation=first),
-            nn.LeakyReLU(SLOPE),
+            activation(),
             SpectralConv2d(channels, channels, dilation=second),
         )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return a tensor of the same shape."""
-        return x_BCHW + self.body(x_BCHW)
+        change_BCHW: Tensor = self.body(x_BCHW)
+        return change_BCHW.add_(x_BCHW)  # in place: no backward needs a convolution's output

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dmdnet.archs.dmdnet.blocks import SLOPE, ResidualBlock, pair
+from dmdnet.archs.dmdnet.blocks import SLOPE, ResidualBlock, activation, pair
 from dmdnet.archs.dmdnet.layout import NetworkSize
 from dmdnet.ops.spectral_norm import SpectralConv2d
 
@@ -23,7 +23,8 @@ class DilatedContext(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return a tensor of the same shape."""
-        return self.join(torch.cat([branch(x_BCHW) for branch in self.branches], dim=1)) + x_BCHW
+        joined_BCHW: Tensor = self.join(torch.cat([branch(x_BCHW) for branch in self.branches], dim=1))
+        return joined_BCHW.add_(x_BCHW)
 
 
 class StyledUpBlock(nn.Module):
@@ -42,11 +43,14 @@ class StyledUpBlock(nn.Module):
         `style_NCHW` may hold several styles of the same batch, one after the other (N a multiple of B): what does
         not depend on the style is then computed once.
         """
-        x = F.leaky_relu(self.narrow(x_BCHW), SLOPE)
+        x = F.leaky_relu(self.narrow(x_BCHW), SLOPE, inplace=True)
         x = x.repeat(len(style_NCHW) // len(x), 1, 1, 1)
-        x = x * self.scale(style_NCHW) + self.shift(style_NCHW)
+        x = torch.addcmul(self.shift(style_NCHW), x, self.scale(style_NCHW))
         x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.refine(x)
+        # Layer by layer: the call of a Sequential would hold its input to the end, half a gigabyte at 512 px.
+        for layer in self.refine:
+            x = layer(x)
+        return x
 
 
 class Decoder(nn.Module):
@@ -65,7 +69,7 @@ class Decoder(nn.Module):
         )
         self.to_rgb = nn.Sequential(
             SpectralConv2d(fine, fine),
-            nn.LeakyReLU(SLOPE),
+            activation(),
             ResidualBlock(fine),
             ResidualBlock(fine),
             SpectralConv2d(fine, 3),
@@ -83,4 +87,6 @@ class Decoder(nn.Module):
         x: Tensor = self.context(coarsest_BCHW)
         for block, style in zip(self.blocks, reversed(styles), strict=True):
             x = block(x, style)
-        return self.to_rgb(x).float()
+        for layer in self.to_rgb:
+            x = layer(x)
+        return x.float()
