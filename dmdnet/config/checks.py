@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dmdnet.config.options import Options
-from dmdnet.registry import LOSSES
+from dmdnet.registry import LOSSES, MODELS
+from dmdnet.typed import nearest
 
 Finding = tuple[tuple[str | int, ...], str]
 
@@ -17,6 +18,7 @@ def findings(options: Options) -> Iterator[Finding]:
         yield from _adversarial_losses(options)
         if "train" not in options.datasets:
             yield ("train",), "needs a data set to train on: add datasets.train, or take the train section out"
+    yield from _modes(options)
     if options.val.val_freq is not None and not any(key.startswith("val") for key in options.datasets):
         yield ("val", "val_freq"), "needs a data set to validate on: add datasets.val, or set val.val_freq to ~"
 
@@ -30,6 +32,16 @@ def _dataset_entries(options: Options) -> Iterator[Finding]:
             other = f"datasets.{seen[entry.name]}"
             yield ("datasets", key, "name"), f"{entry.name!r} is the name of {other} too; results go by name"
         seen.setdefault(entry.name, key)
+
+
+def _modes(options: Options) -> Iterator[Finding]:
+    """Models may name their outputs in a class attribute `modes`."""
+    known = getattr(MODELS.get(options.model.type), "modes", None)
+    for index, mode in enumerate(options.val.modes):
+        if known is not None and mode not in known:
+            yield ("val", "modes", index), f"{options.model.type} has no output {mode!r}; {nearest(mode, known)}"
+        if mode in options.val.modes[:index]:
+            yield ("val", "modes", index), f"{mode!r} is listed twice"
 
 
 def _adversarial_losses(options: Options) -> Iterator[Finding]:

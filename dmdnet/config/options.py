@@ -105,7 +105,7 @@ class TrainOptions(Strict):
     optim_d: Annotated[Component, OPTIMIZERS] | None = None
     scheduler: Annotated[Component, SCHEDULERS] | None = None
     net_d_iters: Positive = 1
-    losses: tuple[Annotated[Component, LOSSES], ...]
+    losses: Annotated[tuple[Annotated[Component, LOSSES], ...], Field(min_length=1)]
 
     @classmethod
     def moved_names(cls) -> Mapping[str, str]:
@@ -120,7 +120,7 @@ class ValOptions(Strict):
 
     val_freq: Positive | None = None
     save_img: bool = True
-    modes: tuple[str, ...] = ("input", "generic", "specific", "wrong_person")
+    modes: Annotated[tuple[str, ...], Field(min_length=1)] = ("input", "generic", "specific", "wrong_person")
     metrics: Named[Annotated[Component, METRICS]] = Field(default_factory=FrozenDict)
 
 

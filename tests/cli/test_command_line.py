@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from dmdnet.cli import main as main_module
 from dmdnet.cli import reporting, restore, test, train
@@ -121,9 +122,10 @@ def test_debug_and_dry_run(recipe: Path, calls: list[Any]) -> None:
 
 
 def test_test_gets_the_options(recipe: Path, calls: list[Any]) -> None:
-    assert test.main(["-opt", str(recipe), "--set", "name=t"]) == 0
+    assert test.main(["-opt", str(recipe), "--set", "name=t", "device=cpu"]) == 0
     assert calls[0][0] == "run_test"
     assert calls[0][1][0].name == "t"
+    assert calls[0][2] == {"device": torch.device("cpu")}
     assert test.main(["-opt", str(recipe), "--dry-run"]) == 0
     assert calls[1][0] == "dry_run"
 

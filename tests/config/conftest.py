@@ -55,6 +55,8 @@ class ToyGANLoss:
 
 
 class ToyModel:
+    modes = ("input", "generic", "specific", "wrong_person")
+
     def __init__(self, *, steps: int = 1) -> None:
         """A model."""
 

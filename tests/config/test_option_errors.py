@@ -212,6 +212,21 @@ MISTAKES = {
         "val: {val_freq: 5}\ntrain:\n  total",
         "15: val.val_freq: needs a data set to validate on: add datasets.val",
     ),
+    "no losses": (
+        "    - type: ToyLoss\n      loss_weight: 10",
+        "    []",
+        "18: train.losses: wants a list of 1 at least, got a list of 0",
+    ),
+    "an output that the model does not have": (
+        "train:\n  total",
+        "val: {modes: [generic, specifc]}\ntrain:\n  total",
+        "15: val.modes.1: ToyModel has no output 'specifc'; did you mean 'specific'?",
+    ),
+    "an output twice": (
+        "train:\n  total",
+        "val: {modes: [generic, generic]}\ntrain:\n  total",
+        "15: val.modes.1: 'generic' is listed twice",
+    ),
     "two data sets of one name": (
         "  train:\n    name",
         "  test: {name: faces, type: ToyDataset, root: x}\n  train:\n    name",
