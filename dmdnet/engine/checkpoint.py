@@ -200,7 +200,9 @@ def _write(path: Path, write: Callable[[Any], Any]) -> dict[str, Any]:
 
 
 def _fsync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable."""
+    """Make a rename in `folder` durable, where the system lets a folder be opened."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -45,8 +45,6 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
         with run_log(root, options.name, world) as progress:
             # Continue, start, or refuse
             resume = find_resume(options, auto_resume, world)
-            if world.main:
-                write_description(options)
             _set_backends(options, world)
 
             # Networks, weights, data
@@ -57,6 +55,8 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             if start >= recipe.total_iter:
                 logger.info("%s: already finished at iteration %d", options.name, start)
                 return
+            if world.main:
+                write_description(options)
             if resume is None:
                 model.setup(dataset)
             model.distribute()
@@ -93,22 +93,19 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                 if _due(options.logger.image_freq, iteration) and world.main:
                     _write_pictures(model, batch, board, iteration)
 
-                # Validation on all ranks, checkpoint by the first
-                if validation.due(iteration) or (last and options.val.val_freq):
-                    board.scalars(validation.run(model, iteration), iteration)
+                # Checkpoint by the first rank, validation on all
                 stopping = world.highest(stop.signal)
                 if (_due(options.logger.save_checkpoint_freq, iteration) or last or stopping) and world.main:
-                    _save(checkpoints, model, options, iteration, draws)
+                    _save(checkpoints, model, options, iteration, draws, last)
                 if stopping:
                     logger.warning(
                         "stopped by signal %d after iteration %d; the same command continues", stopping, iteration
                     )
                     board.close()
                     raise SystemExit(128 + stopping)
+                if validation.due(iteration) or (last and options.val.val_freq):
+                    board.scalars(validation.run(model, iteration), iteration)
 
-            # The end
-            if world.main:
-                checkpoints.publish_latest(recipe.total_iter)
             board.close()
             logger.info("finished: %s", checkpoints.models / f"net_g_{recipe.total_iter}.pth")
 
@@ -162,9 +159,13 @@ def _restore_state(model: Model, options: Options, resume: Resume) -> tuple[int,
     return int(state["iteration"]), int(state["draws"])
 
 
-def _save(checkpoints: CheckpointFolder, model: Model, options: Options, iteration: int, draws: int) -> None:
+def _save(
+    checkpoints: CheckpointFolder, model: Model, options: Options, iteration: int, draws: int, last: bool
+) -> None:
     state = {"draws": draws, "options": plain(options), "model": model.state_dict()}
     logger.info("checkpoint: %s", checkpoints.save(iteration, model.weights(), state))
+    if last:
+        checkpoints.publish_latest(iteration)
 
 
 def _report(

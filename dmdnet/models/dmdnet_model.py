@@ -174,7 +174,9 @@ class DMDNetModel(Model):
         everyone = torch.ones(len(faces.mask_BR))
         with_references = faces.mask_BR.any(dim=1).float()
         weights = {"generic": everyone, "specific": with_references}
-        return {name: Output(result[name], weight.to(self.device)) for name, weight in weights.items()}
+        return {
+            name: Output(result[name], weight.to(self.device, non_blocking=True)) for name, weight in weights.items()
+        }
 
     def statistics(self) -> dict[str, float]:
         """Return the generic dictionary's usage since the last call."""

@@ -25,7 +25,9 @@ class Mean(NamedTuple):
     @classmethod
     def scalar(cls, value: float | Tensor, device: torch.device) -> Mean:
         """Return one value that has no samples behind it (a learning rate, a norm)."""
-        value = torch.as_tensor(value, dtype=torch.float32, device=device).detach()
+        if not isinstance(value, Tensor):
+            value = torch.full((), value, dtype=torch.float32, device=device)  # a kernel, not a transfer
+        value = value.detach().float()
         return cls(value, torch.ones_like(value))
 
     def value(self) -> float:

@@ -17,7 +17,9 @@ def convolutions_channels_last(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | SpectralConv2d):
-            module.to(memory_format=CHANNELS_LAST)
+            for parameter in module.parameters(recurse=False):
+                if parameter.dim() == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=CHANNELS_LAST)
 
 
 def pictures_channels_last(images: Tensor) -> Tensor:
