@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dmdnet.evaluation.records import Evaluation, MetricInfo, PictureRecord, SummaryRecord
 from dmdnet.evaluation.statistics import LEVEL, RESAMPLES, Interval, bootstrap_mean
 
-# Each says what one ingredient is worth: references at all, restoring at all, the right person's references.
 DIFFERENCES = (
-    ("generic", "input"),
+    ("generic", "input"),  # what restoring is worth
     ("specific", "input"),
-    ("specific", "generic"),
-    ("specific", "wrong_person"),
+    ("specific", "generic"),  # what references are worth
+    ("specific", "wrong_person"),  # how much of that is the right person's
 )
 
 

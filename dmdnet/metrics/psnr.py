@@ -18,8 +18,8 @@ class PSNR(Metric):
     """10 log10(255^2 / MSE) in dB, of 8-bit pictures.
 
     Identical pictures score 120 dB instead of infinity, so that a mean stays finite. That is more than one grey level
-    off in one channel of one pixel gives in a picture of up to 2000 x 2000 (118.9 dB), so it never ties with a
-    picture that differs.
+    off in one channel of one pixel gives in an RGB picture of up to 2000 x 2000 (118.9 dB), so that it does not tie
+    with a picture that differs.
 
     Args:
         color: "rgb" pools the squared error over the three channels; "y" compares BT.601 luma in [16, 235], against
