@@ -18,7 +18,7 @@ demo: $(STAMP)
 	bash scripts/demo.sh "$(BIN)/python" "$(DEMO)"
 
 test: lint types
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
