@@ -183,11 +183,19 @@ def _report(
     statistics = model.statistics()
     speed = clock.lap(iteration)
     eta = clock.eta(iteration)
-    logger.info(progress_line(iteration, total, eta, speed, terms))
+    logger.info(progress_line(iteration, total, eta, speed, terms | _group_means(statistics)))
     progress.show(iteration, total, f"eta {eta}  {speed['it_per_s']:.2f} it/s")
     grouped = {f"speed/{name}": value for name, value in speed.items()}
     grouped |= {(name if name == "lr" else f"losses/{name}"): value for name, value in terms.items()}
     board.scalars(grouped | {f"dictionary/{name}": value for name, value in statistics.items()}, iteration)
+
+
+def _group_means(statistics: dict[str, float]) -> dict[str, float]:
+    """Return the mean of each group of `group/name` numbers, for the one line of the log."""
+    groups: dict[str, list[float]] = {}
+    for name, value in statistics.items():
+        groups.setdefault(name.split("/")[0], []).append(value)
+    return {group: sum(values) / len(values) for group, values in groups.items()}
 
 
 def _write_pictures(model: Model, batch: FaceBatch, board: Board, iteration: int) -> None:

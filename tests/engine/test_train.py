@@ -63,7 +63,16 @@ def test_a_run_leaves_weights_states_log_and_description(tiny, caplog):
     assert list((root / "tb_logger").glob("events.*"))
     (log,) = root.glob("train_tiny_*.log")
     text = log.read_text()
-    for wanted in ("net_g: DMDNet", "iter 2/4", "l_g_l1_specific", "l_d_fake", "it/s", "finished"):
+    for wanted in (
+        "net_g: DMDNet",
+        "iter 2/4",
+        "l_g_l1_specific",
+        "l_d_fake",
+        "usage_entropy:",
+        "dead_slots:",
+        "it/s",
+        "finished",
+    ):
         assert wanted in text
     assert not list(root.rglob("*.tmp"))
 
