@@ -31,7 +31,7 @@ from dmdnet.models.generic_dictionary import DictionaryUsage, dictionary_faces
 from dmdnet.models.loading import load_exactly
 from dmdnet.models.means import Mean
 from dmdnet.models.memory_format import convolutions_channels_last
-from dmdnet.models.modes import restore_modes
+from dmdnet.models.modes import MODES, restore_modes
 from dmdnet.models.objective import Objective, Output, total
 from dmdnet.models.optimisation import Optimisation
 from dmdnet.registry import MODELS, Runtime
@@ -65,6 +65,8 @@ class DMDNetModel(Model):
         channels_last: how pictures and convolutions lie in memory; faster on CPUs and GPUs alike.
     """
 
+    modes = MODES
+
     def __init__(
         self,
         *,
@@ -81,6 +83,7 @@ class DMDNetModel(Model):
         self.channels_last = channels_last
         self.net_g: Any = networks["net_g"]
         self.ema: EMA | None = None
+        self.adversary: Adversary | None = None
         if channels_last:
             for network in networks.values():
                 convolutions_channels_last(network)
