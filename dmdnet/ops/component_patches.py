@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dmdnet.ops.precision import at_least_float32, without_autocast
+
 
 def crop_components(features_BCHW: Tensor, boxes_B4: Tensor, size: int) -> Tensor:
     """Return `features[..., y0:y1, x0:x1]` of each sample, resized bilinearly to `size` x `size`.
@@ -30,8 +32,8 @@ def crop_components(features_BCHW: Tensor, boxes_B4: Tensor, size: int) -> Tenso
     """
     height, width = features_BCHW.shape[-2:]
     x0, y0, x1, y1 = boxes_B4.unbind(-1)
-    with torch.autocast(features_BCHW.device.type, enabled=False):
-        features_BCHW = _at_least_float32(features_BCHW)
+    with without_autocast(features_BCHW.device):
+        features_BCHW = at_least_float32(features_BCHW)
         rows_BSH = _crop_matrix(y0, y1, height, size, features_BCHW)
         columns_BSW = _crop_matrix(x0, x1, width, size, features_BCHW)
         return _resample(features_BCHW, rows_BSH, columns_BSW)
@@ -52,17 +54,13 @@ def paste_components(features_BCHW: Tensor, patch_BCSS: Tensor, boxes_B4: Tensor
     height, width = features_BCHW.shape[-2:]
     size = patch_BCSS.shape[-1]
     x0, y0, x1, y1 = boxes_B4.unbind(-1)
-    with torch.autocast(features_BCHW.device.type, enabled=False):
-        patch_BCSS = _at_least_float32(patch_BCSS)
+    with without_autocast(features_BCHW.device):
+        patch_BCSS = at_least_float32(patch_BCSS)
         rows_BHS, inside_BH = _paste_matrix(y0, y1, height, size, patch_BCSS)
         columns_BWS, inside_BW = _paste_matrix(x0, x1, width, size, patch_BCSS)
         resized_BCHW = _resample(patch_BCSS, rows_BHS, columns_BWS).to(features_BCHW.dtype)
     inside_B1HW = inside_BH[:, None, :, None] & inside_BW[:, None, None, :]
     return torch.where(inside_B1HW, resized_BCHW, features_BCHW)
-
-
-def _at_least_float32(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _resample(maps_BCHW: Tensor, rows_BOH: Tensor, columns_BPW: Tensor) -> Tensor:

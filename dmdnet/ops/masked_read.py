@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dmdnet.ops.precision import at_least_float32, without_autocast
+
 
 class DictionaryRead(NamedTuple):
     """What was read, and the weight of each slot (they sum to 1, or to 0 where no slot is valid)."""
@@ -39,8 +41,8 @@ def read_dictionary(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | 
     if keys.dim() == query.dim() + 1 and keys.shape[0] == 1:
         keys, values = keys[0], values[0]
     patch = values.shape[-3:]
-    with torch.autocast(query.device.type, enabled=False):
-        query, keys, values = (x if x.dtype == torch.float64 else x.float() for x in (query, keys, values))
+    with without_autocast(query.device):
+        query, keys, values = (at_least_float32(tensor) for tensor in (query, keys, values))
         weights_BS = slot_weights(_similarity(query, keys), mask)
         if values.dim() == 4:
             read_BE = weights_BS @ values.flatten(1)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dmdnet.ops.precision import without_autocast
+
 _EPS = 1e-12
 _INITIAL_ITERATIONS = 15
 
@@ -74,7 +76,7 @@ class SpectralConv2d(nn.Module):
     def normalized_weight(self) -> Tensor:
         """Return the weight that this forward uses; in training, after one power iteration."""
         # In float32 also under autocast: bfloat16 products would move sigma by per cents.
-        with torch.autocast(self.weight_orig.device.type, enabled=False):
+        with without_autocast(self.weight_orig.device):
             u, v = self.weight_u, self.weight_v
             if self.training:
                 power_iteration(self.weight_orig, u, v)

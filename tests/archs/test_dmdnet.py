@@ -189,6 +189,44 @@ def test_a_step_without_references_still_gives_every_parameter_a_gradient() -> N
     assert all(item.grad.isfinite().all() for item in net.parameters())
 
 
+def test_no_value_is_read_on_the_host() -> None:
+    """The meta device has shapes and no values: whatever asks for one raises there."""
+    with torch.device("meta"):
+        net = DMDNet()
+        lq, lq_boxes = torch.empty(2, 3, 512, 512), torch.empty(2, 4, 4, dtype=torch.int32)
+        refs, ref_boxes = torch.empty(2, 3, 3, 512, 512), torch.empty(2, 3, 4, 4, dtype=torch.int32)
+        dictionary = net.enrol(refs, ref_boxes, torch.empty(2, 3, dtype=torch.bool))
+        result = net(lq, lq_boxes, SpecificDictionary.batch([dictionary[:1], dictionary[1:].join(dictionary[:1])]))
+        (result.generic.sum() + result.specific.sum()).backward()
+    assert result.specific.shape == lq.shape
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_nothing_waits_for_the_gpu() -> None:
+    net = make_net().cuda()
+    lq, lq_boxes = faces(2).cuda(), boxes(FACE, moved(1, 1)).cuda()
+    refs, ref_boxes = faces(4, 1).view(2, 2, 3, SIZE, SIZE).cuda(), boxes(*[FACE] * 4).view(2, 2, 4, 4).cuda()
+    mask = torch.ones(2, 2, dtype=torch.bool, device="cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        result = net(lq, lq_boxes, net.enrol(refs, ref_boxes, mask))
+        _loss(result, lq).backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert result.specific.isfinite().all()
+
+
+def test_double_precision_agrees() -> None:
+    net = make_net().requires_grad_(False)
+    lq, lq_boxes = faces(2), boxes(FACE, moved(2, 2))
+    expected = net(lq, lq_boxes, net.enrol(lq, lq_boxes))
+    net = net.double()
+    result = net(lq.double(), lq_boxes, net.enrol(lq.double(), lq_boxes))
+    assert result.specific.dtype == torch.float64
+    near(expected.generic.double(), result.generic)
+    near(expected.specific.double(), result.specific)
+
+
 def test_training_twice_gives_the_same_bits() -> None:
     def train() -> dict[str, torch.Tensor]:
         net = make_net().train()

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from dmdnet.archs.dmdnet.blocks import SLOPE, ResidualBlock, activation, pair
 from dmdnet.archs.dmdnet.layout import NetworkSize
+from dmdnet.ops.precision import at_least_float32
 from dmdnet.ops.spectral_norm import SpectralConv2d
 
 
@@ -89,4 +90,4 @@ class Decoder(nn.Module):
             x = block(x, style)
         for layer in self.to_rgb:
             x = layer(x)
-        return x.float()
+        return at_least_float32(x)

@@ -16,6 +16,8 @@ from dmdnet.archs.dmdnet.encoder import EncodedFace
 from dmdnet.archs.dmdnet.layout import NetworkSize
 from dmdnet.ops.component_patches import paste_components
 from dmdnet.ops.masked_read import DictionaryRead
+from dmdnet.ops.precision import at_least_float32, without_autocast
+from dmdnet.ops.spectral_norm import SpectralConv2d
 
 _EPS = 1e-5
 
@@ -25,10 +27,11 @@ def align_style(patch_BCHW: Tensor, reference_BCHW: Tensor) -> Tensor:
 
     The variance is unbiased, plus 1e-5; in float32 also under autocast.
     """
-    with torch.autocast(patch_BCHW.device.type, enabled=False):
-        mean, std = _channel_statistics(patch_BCHW.float())
-        reference_mean, reference_std = _channel_statistics(reference_BCHW.float())
-        return (patch_BCHW.float() - mean) / std * reference_std + reference_mean
+    with without_autocast(patch_BCHW.device):
+        patch_BCHW = at_least_float32(patch_BCHW)
+        mean, std = _channel_statistics(patch_BCHW)
+        reference_mean, reference_std = _channel_statistics(at_least_float32(reference_BCHW))
+        return (patch_BCHW - mean) / std * reference_std + reference_mean
 
 
 def _channel_statistics(x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,6 +49,8 @@ class MergeMask(nn.Module):
         self.specific = pair(channels, narrow)
         self.generic = pair(channels, narrow)
         self.join = pair(3 * narrow, channels)
+        # A fresh mask believes both reads alike: at 0 the references would start without a gradient of their own.
+        nn.init.constant_(cast(SpectralConv2d, self.join[-1]).bias, 0.5)
 
     def forward(self, crop_BCHW: Tensor, specific_BCHW: Tensor, generic_BCHW: Tensor) -> Tensor:
         """Return the mask (B, C, H, W) from the degraded crop and both reads."""
@@ -68,7 +73,7 @@ class ComponentFusion(nn.Module):
 
         Where `readable_B` is False the person has no reference of this component: the generic read is returned.
         """
-        mask_BCHW = self.mask(crop_BCHW, specific_BCHW, generic_BCHW).float()
+        mask_BCHW = at_least_float32(self.mask(crop_BCHW, specific_BCHW, generic_BCHW))
         merged_BCHW = mask_BCHW * specific_BCHW + (1 - mask_BCHW) * generic_BCHW
         merged_BCHW = torch.where(readable_B[:, None, None, None], merged_BCHW, generic_BCHW)
         return merged_BCHW, mask_BCHW.detach().mean(dim=(1, 2, 3))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+import torch
 from torch import Tensor
 
 from dmdnet.errors import ConfigError
@@ -96,7 +97,7 @@ def site_boxes(boxes_B44: Tensor, size: NetworkSize) -> tuple[dict[str, Tensor],
     coarsest scale is absent at every scale: its boxes are all zero, so that nothing is read or written there.
     """
     boxes_B44 = boxes_B44.clamp(0, size.image_size)
-    coarse_B34 = boxes_B44[:, list(BOX_ROWS.values())] // STRIDES[-1]
+    coarse_B34 = torch.stack([boxes_B44[:, row] for row in BOX_ROWS.values()], dim=1) // STRIDES[-1]
     present_B3 = (coarse_B34[..., 2:] > coarse_B34[..., :2]).all(-1)
     boxes = {}
     for site in size.sites():
