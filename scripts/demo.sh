@@ -9,7 +9,7 @@ mkdir -p "$out"
 step() { printf '\n== %s (%d s)\n' "$1" $((SECONDS - start)); }
 
 step "1/4 drawing the demo faces"
-"$python" scripts/make_demo_faces.py datasets/demo_faces --identities 100 --images 6 --size 128 --seed 0 \
+"$python" scripts/make_demo_faces.py datasets/demo_faces --identities 120 --images 6 --size 128 --seed 0 \
     --workers 2 --sheet "$out/faces.png"
 
 step "2/4 training: python train.py -opt options/demo/train_dmdnet_demo.yml"
