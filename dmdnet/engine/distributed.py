@@ -49,14 +49,17 @@ class World:
         return int(table)
 
     def reduce(self, means: Mapping[str, Mean]) -> dict[str, float]:
-        """Return the means over all ranks as numbers: one transfer to the host, one collective."""
+        """Return the means over all ranks as numbers: one transfer to the host, one collective.
+
+        A mean to which no rank added anything (no sample had references) is left out: it has no value.
+        """
         if not means:
             return {}
         names = sorted(means)
         table: Tensor = torch.stack([torch.stack(tuple(means[name])).double() for name in names]).cpu()
         if self.size > 1:
             torch.distributed.all_reduce(table, group=self.control)
-        return {name: float(total / weight) for name, (total, weight) in zip(names, table, strict=True)}
+        return {name: float(total / weight) for name, (total, weight) in zip(names, table, strict=True) if weight}
 
 
 @contextmanager
@@ -79,10 +82,9 @@ def processes(device: str, options: DistOptions, launcher: Launcher = "auto") ->
         yield World(device=place)
         return
     backend = options.backend if options.backend != "auto" else ("nccl" if place.type == "cuda" else "gloo")
-    torch.distributed.init_process_group(
-        backend, rank=rank, world_size=size, timeout=timedelta(seconds=options.timeout_s)
-    )
-    control = torch.distributed.new_group(backend="gloo") if backend != "gloo" else None
+    timeout = timedelta(seconds=options.timeout_s)
+    torch.distributed.init_process_group(backend, rank=rank, world_size=size, timeout=timeout)
+    control = torch.distributed.new_group(backend="gloo", timeout=timeout) if backend != "gloo" else None
     yield World(rank, size, local_rank, place, control)
     # After an error the group is left to the end of the process: leaving it properly would wait for the other ranks.
     torch.distributed.destroy_process_group()

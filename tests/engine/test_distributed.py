@@ -17,6 +17,8 @@ def test_one_process_without_a_launcher(monkeypatch):
         assert world.highest(7) == 7
         assert world.reduce({"a": Mean.of(torch.tensor([1.0, 3.0]))}) == {"a": 2.0}
         assert world.reduce({}) == {}
+        nobody = Mean.of(torch.tensor([1.0, 3.0]), torch.zeros(2))
+        assert world.reduce({"a": Mean.of(torch.tensor([1.0])), "b": nobody}) == {"a": 1.0}
 
 
 def test_torchrun_is_found_by_its_variables():
