@@ -19,7 +19,9 @@ def convolutions_channels_last(network: nn.Module) -> None:
         if isinstance(module, nn.Conv2d | SpectralConv2d):
             for parameter in module.parameters(recurse=False):
                 if parameter.dim() == 4:
-                    parameter.data = parameter.data.contiguous(memory_format=CHANNELS_LAST)
+                    # Not `contiguous`: it leaves a 1 x 1 kernel its old strides, of which DDP warns at each backward.
+                    laid_out = torch.empty_like(parameter.data, memory_format=CHANNELS_LAST)
+                    parameter.data = laid_out.copy_(parameter.data)
 
 
 def pictures_channels_last(images: Tensor) -> Tensor:
