@@ -104,7 +104,6 @@ class TrainOptions(Strict):
     optim_g: Annotated[Component, OPTIMIZERS]
     optim_d: Annotated[Component, OPTIMIZERS] | None = None
     scheduler: Annotated[Component, SCHEDULERS] | None = None
-    net_d_iters: Positive = 1
     losses: Annotated[tuple[Annotated[Component, LOSSES], ...], Field(min_length=1)]
 
     @classmethod
@@ -112,11 +111,18 @@ class TrainOptions(Strict):
         """Return hints for BasicSR's names of what is an entry of `losses` here."""
         entry = "it is an entry of train.losses, for example {type: L1Loss, loss_weight: 10}"
         names = ("pixel_opt", "perceptual_opt", "gan_opt", "cri_pix_opt")
-        return {**dict.fromkeys(names, entry), "net_d_init_iters": "it is start_iter of the adversarial loss"}
+        return {
+            **dict.fromkeys(names, entry),
+            "net_d_init_iters": "it is start_iter of the adversarial loss",
+            "net_d_iters": "every iteration trains both networks here; train.optim_d.lr sets their balance",
+        }
 
 
 class ValOptions(Strict):
-    """Evaluation, during training every `val_freq` iterations and by test.py: which outputs, which metrics."""
+    """Evaluation, during training every `val_freq` iterations and by test.py: which outputs, which metrics.
+
+    `save_img` writes the restored pictures, in training to `visualization` in the run's folder (the newest only).
+    """
 
     val_freq: Positive | None = None
     save_img: bool = True
