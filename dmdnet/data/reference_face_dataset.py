@@ -153,6 +153,11 @@ class ReferenceFaceDataset:
         target = self._read(draw.record, flip)
         sharp = jitter_colours(target.image, self.color_jitter, rng) if self.color_jitter else target.image
         lq = degrade(sharp, self.degradation, generator(self.seed, draw.draw, Stream.DEGRADATION))
+        if lq.shape != sharp.shape:
+            raise ConfigError(
+                f"degradation: the degraded picture of {record.name} has {lq.shape[1]} x {lq.shape[0]} pixels, the "
+                f"sharp one {sharp.shape[1]} x {sharp.shape[0]}; end the list with {{type: ResizeBack}}"
+            )
         lq_boxes = degraded_boxes(
             target, self.landmark_noise, self.box_jitter, generator(self.seed, draw.draw, Stream.BOXES)
         )

@@ -213,6 +213,11 @@ class TestBadInput:
         with pytest.raises(DataError, match=r"00001/1\.png.*left_eye"):
             build(root)[Draw(0, 0)]
 
+    def test_a_degradation_that_does_not_come_back_to_size_is_named(self, root: Path) -> None:
+        small = build(root, degradation=({"type": "Downsample", "scale": (2.0, 2.0)},))
+        with pytest.raises(ConfigError, match=r"has 32 x 32 pixels, the sharp one 64 x 64; end the list .*ResizeBack"):
+            small[0]
+
     @pytest.mark.parametrize("options", [{"wrong_person_prob": 0.1}, {"wrong_references": True}])
     def test_wrong_people_need_two(self, tmp_path: Path, options: dict) -> None:
         with pytest.raises(DataError, match="second person"):
