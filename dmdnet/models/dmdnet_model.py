@@ -82,6 +82,7 @@ class DMDNetModel(Model):
         self.dictionary_init = dictionary_init
         self.channels_last = channels_last
         self.net_g: Any = networks["net_g"]
+        self.bfloat16 = False  # a test is float32, whatever its option file says of training
         self.ema: EMA | None = None
         self.adversary: Adversary | None = None
         if channels_last:
@@ -97,6 +98,7 @@ class DMDNetModel(Model):
         if recipe is None:
             raise ConfigError(f"{self.options.name}: the options have no 'train'; add it, or use test.py")
         self.objective = Objective(build_losses(recipe.losses, self._weights_folder())).to(self.device)
+        self.bfloat16 = recipe.amp == "bf16"
         self.optim_g = Optimisation(self.net_g, recipe.optim_g, recipe)
         self.adversary = Adversary.build(net_d, self.objective, recipe)
         if recipe.ema_decay:
@@ -135,8 +137,7 @@ class DMDNetModel(Model):
             self.adversary.distribute()
 
     def _autocast(self) -> AbstractContextManager:
-        enabled = self.options.train is not None and self.options.train.amp == "bf16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
 
     def step(self, batch: FaceBatch, iteration: int) -> dict[str, Mean]:
         """Train on one batch; see the top of this file."""

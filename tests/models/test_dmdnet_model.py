@@ -165,6 +165,13 @@ def test_bfloat16_gives_nearly_the_same_losses(model, batch):
         assert rough[name].value() == pytest.approx(exact[name].value(), rel=0.03)
 
 
+def test_a_test_is_float32_whatever_training_was(options, batch):
+    settings = options(amp="bf16")
+    without = settings.model_copy(update={"train": None})
+    restored = [build_model(item, "cpu", train=False).restore(batch(), ("specific",)) for item in (settings, without)]
+    assert torch.equal(restored[0]["specific"], restored[1]["specific"])
+
+
 def test_channels_last_changes_nothing_but_the_memory(options, batch):
     logs = []
     for channels_last in (False, True):
