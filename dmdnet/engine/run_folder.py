@@ -36,14 +36,20 @@ def run_folder(options: Options) -> Path:
 
 
 def find_resume(options: Options, auto_resume: bool, world: World) -> Resume | None:
-    """Return where to continue: `path.resume_state`, else the run's own newest whole checkpoint, else None.
+    """Return where to continue: the run's own newest whole checkpoint, else `path.resume_state`, else None.
+
+    A `path.resume_state` of another run is where this one begins; once it has checkpoints of its own, the same command
+    goes on from them. One of this very run goes back to it.
 
     Raises:
         CheckpointError: the run has checkpoints and `auto_resume` is off, or none of them is whole.
     """
-    if options.path.resume_state is not None:
-        return Resume(*checkpoint_of_state(options.path.resume_state))
     folder = CheckpointFolder(run_folder(options))
+    given = None
+    if options.path.resume_state is not None:
+        given = Resume(*checkpoint_of_state(options.path.resume_state))
+        if given.folder.root.resolve() == folder.root.resolve():
+            return given
     if not auto_resume and folder.iterations():
         raise CheckpointError(
             f"{folder.root} already has checkpoints up to iteration {folder.iterations()[0]}. Continue it with "
@@ -51,7 +57,7 @@ def find_resume(options: Options, auto_resume: bool, world: World) -> Resume | N
         )
     # Hashing is rank 0's work; what it found is told to the others.
     found = world.highest((folder.latest() or 0) if world.main else 0)
-    return Resume(folder, found) if found else None
+    return Resume(folder, found) if found else given
 
 
 def log_option_changes(options: Options, saved: Mapping[str, Any]) -> None:

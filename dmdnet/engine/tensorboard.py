@@ -22,6 +22,8 @@ _GRID_REFERENCES = 3
 class Board:
     """Writes nothing; the base of the real one."""
 
+    shown = False  # whether what is written can be seen: pictures are not made for nobody
+
     def scalars(self, values: Mapping[str, float], iteration: int) -> None:
         """Write numbers; a name may have a group before a slash."""
 
@@ -34,6 +36,8 @@ class Board:
 
 class TensorBoard(Board):
     """Writes events into `folder`; what an interrupted run wrote after `iteration` is hidden."""
+
+    shown = True
 
     def __init__(self, folder: Path, iteration: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and only wanted here

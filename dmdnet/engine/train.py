@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import numpy as np
@@ -52,15 +53,18 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             dataset = build_dataset(entry, seed=options.manual_seed, phase="train")
             model = build_model(options, world.device)
             start, draws = _restore_state(model, options, resume) if resume else (0, 0)
+            checkpoints = CheckpointFolder(root)
             if start >= recipe.total_iter:
                 logger.info("%s: already finished at iteration %d", options.name, start)
+                if world.main:  # again, since a run may have been killed between its last checkpoint and this
+                    checkpoints.publish_latest(start)
                 return
             if world.main:
                 write_description(options)
             if resume is None:
                 model.setup(dataset)
             model.distribute()
-            validation = Validation(options, _validation_loaders(options, world), world)
+            validation = Validation(options, _validation_loaders(options, world), world, root / "visualization")
             batches = iter(
                 build_loader(
                     dataset,
@@ -76,7 +80,6 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             _log_start(options, model, world, start, global_batch)
 
             # The loop
-            checkpoints = CheckpointFolder(root)
             board = open_board(root / "tb_logger", start, options.logger.use_tb_logger and world.main)
             means, clock = RunningMeans(), Clock(start, recipe.total_iter)
             for iteration in range(start + 1, recipe.total_iter + 1):
@@ -90,7 +93,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                 # What is seen of it
                 if iteration % options.logger.print_freq == 0 or last:
                     _report(model, means, clock, board, progress, world, iteration, recipe.total_iter)
-                if _due(options.logger.image_freq, iteration) and world.main:
+                if _due(options.logger.image_freq, iteration) and board.shown:
                     _write_pictures(model, batch, board, iteration)
 
                 # Checkpoint by the first rank, validation on all
@@ -118,10 +121,18 @@ def _recipe(options: Options) -> TrainOptions:
         raise ConfigError(
             f"{options.name}: datasets has no entry 'train' (it has {', '.join(options.datasets) or 'none'})"
         )
+    others = [key for key in options.datasets if key.startswith("train_")]
+    if others:
+        raise ConfigError(
+            f"{options.name}: datasets.{others[0]} would not be used; to train on several sets, list them in a "
+            "MixedDataset as datasets.train"
+        )
     return options.train
 
 
 def _set_backends(options: Options, world: World) -> None:
+    if options.deterministic:  # cuBLAS wants it before its first use, else torch stops at the first product
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(options.deterministic)
     torch.backends.cudnn.benchmark = world.device.type == "cuda" and not options.deterministic
 

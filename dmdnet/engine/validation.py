@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dmdnet.config.options import Options
@@ -21,12 +22,14 @@ class Validation:
 
     Args:
         loaders: set name -> this rank's share of it.
+        out_dir: where `val.save_img` puts the restored pictures; those of the validation before are replaced.
     """
 
-    def __init__(self, options: Options, loaders: Mapping[str, Any], world: World) -> None:
+    def __init__(self, options: Options, loaders: Mapping[str, Any], world: World, out_dir: Path) -> None:
         self._options = options
         self._loaders = loaders
         self._world = world
+        self._out_dir = out_dir
         self._metrics = {name: METRICS.build(metric) for name, metric in options.val.metrics.items()}
 
     def due(self, iteration: int) -> bool:
@@ -44,6 +47,8 @@ class Validation:
                 metrics=self._metrics,
                 modes=self._options.val.modes,
                 set_name=set_name,
+                out_dir=self._out_dir,
+                save_images=self._options.val.save_img,
                 device=self._world.device,
             )
             records = summarise(evaluation)

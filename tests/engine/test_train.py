@@ -81,6 +81,7 @@ def test_a_finished_run_says_so_and_changes_nothing(tiny, caplog):
     options = tiny()
     train(options)
     before = {path: path.read_bytes() for path in run_of(options).root.rglob("*.pth")}
+    (run_of(options).models / "net_g_latest.pth").unlink()  # as if it had been killed just before the end
     with caplog.at_level(logging.INFO, "dmdnet"):
         train(options)
     assert "already finished at iteration 4" in caplog.text
@@ -180,6 +181,28 @@ def test_resume_state_continues_another_run(tiny, option_file):
     assert run_of(branch).iterations() == [4]
 
 
+def test_a_branch_goes_on_from_its_own_checkpoints_once_it_has_some(tiny, option_file, caplog):
+    train(tiny(name="whole"))
+    state = run_of(tiny(name="whole")).states / "2.state"
+    branch = load_options(option_file("branch", path={"resume_state": str(state)}, logger={"save_checkpoint_freq": 3}))
+    train(branch)
+    (run_of(branch).states / "4.json").unlink()  # as if it had been killed after iteration 3
+    with caplog.at_level(logging.INFO, "dmdnet"):
+        train(branch)
+    assert f"continuing {run_of(branch).root} from iteration 3" in caplog.text
+    with pytest.raises(CheckpointError, match="already has checkpoints"):
+        train(branch, auto_resume=False)
+
+
+def test_a_state_of_the_run_itself_goes_back_to_it(tiny, option_file, caplog):
+    options = tiny()
+    train(options)
+    state = run_of(options).states / "2.state"
+    with caplog.at_level(logging.INFO, "dmdnet"):
+        train(load_options(option_file(path={"resume_state": str(state)})))
+    assert "from iteration 2" in caplog.text
+
+
 def test_changed_options_are_logged(tiny, caplog):
     train(tiny())
     longer = tiny(logger={"save_checkpoint_freq": 3})
@@ -232,6 +255,7 @@ def test_validation_runs_with_the_averaged_weights(option_file, tiny, caplog):
         train(with_val)
     assert "validation after iteration 2 on people (9 pictures): input_psnr" in caplog.text
     assert "validation after iteration 4" in caplog.text
+    assert len(list((run_of(with_val).root / "visualization" / "people" / "generic").rglob("*.png"))) == 9
     plain_run = tiny(name="plain")
     train(plain_run)
     assert_same_bits(with_val, plain_run, 4)  # looking at a network does not change it
@@ -243,3 +267,15 @@ def test_option_files_that_are_not_for_training_are_refused(tiny):
         train(options.model_copy(update={"train": None}))
     with pytest.raises(ConfigError, match=r"no entry 'train' \(it has test\)"):
         train(options.model_copy(update={"datasets": {"test": options.datasets["train"]}}))
+    with pytest.raises(ConfigError, match=r"datasets\.train_2 would not be used.*MixedDataset"):
+        train(options.model_copy(update={"datasets": {**options.datasets, "train_2": options.datasets["train"]}}))
+
+
+def test_deterministic_runs_set_what_cublas_needs(tiny, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    try:
+        train(tiny(deterministic=True))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
