@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from .geometry import FaceGeometry
-from .identity import Glasses, Identity
+from .identity import Identity
 from .layer import Layer
 from .paint import FloatArray, Frame, closed_spline, over, spline, tint
+from .traits import Glasses
 
 _OUTLINES = {
     "round": [

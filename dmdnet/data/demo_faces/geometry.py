@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .identity import Brows, Identity, Shape
+from .identity import Identity
 from .paint import FloatArray, spline
 from .shot import Expression
+from .traits import Brows, Shape
 
 # Half widths of the head and their heights: ear to chin (iBUG 0..8), then up over the skull.
 _JAW_HALF = np.array([0.283, 0.281, 0.276, 0.263, 0.238, 0.197, 0.144, 0.078, 0.0])

@@ -6,7 +6,7 @@ import colorsys
 
 import numpy as np
 
-from .identity import (
+from .traits import (
     FRAMES,
     HAIRS,
     IRISES,
@@ -18,7 +18,6 @@ from .identity import (
     Colour,
     Glasses,
     Hair,
-    Identity,
     Iris,
     Jewels,
     MakeUp,
@@ -26,6 +25,7 @@ from .identity import (
     Mouth,
     Shape,
     Skin,
+    Traits,
 )
 
 Rng = np.random.Generator
@@ -212,8 +212,8 @@ def _jewels(rng: Rng, feminine: float) -> Jewels:
     )
 
 
-def sample_identity(rng: Rng, seed: int, number: int) -> Identity:
-    """Return a person drawn from `rng`."""
+def sample_traits(rng: Rng) -> Traits:
+    """Return the looks of a person drawn from `rng`."""
     age = float(18 + 60 * rng.beta(1.3, 1.8))
     feminine = float(rng.uniform(0.0, 0.2) if rng.uniform() < 0.5 else rng.uniform(0.8, 1.0))
     tone = float(rng.uniform(0, len(SKINS) - 1.001))
@@ -221,9 +221,7 @@ def sample_identity(rng: Rng, seed: int, number: int) -> Identity:
     grey = float(np.clip((age - 42) / 30 + rng.uniform(-0.4, 0.3), 0, 1))
     pigment = HAIRS[int(rng.integers(0, 8 if tone < 2.5 else 3))]
     hair = _mix(_shift(rng, pigment, 0.01, 0.2, 0.25), HAIRS[9 if rng.uniform() < 0.5 else 8], 0.8 * grey)
-    return Identity(
-        seed=seed,
-        number=number,
+    return Traits(
         age=age,
         feminine=feminine,
         shape=_shape(rng, feminine),

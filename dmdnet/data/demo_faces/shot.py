@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .identity import Colour
 from .paint import generator
+from .traits import Colour
 
 _STREAM = 2
 
