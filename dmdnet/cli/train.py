@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     from dmdnet.engine.train import train
 
-    train(options, auto_resume=arguments.auto_resume, launcher=arguments.launcher)
+    train(options, auto_resume=arguments.auto_resume, launcher=arguments.launcher, restart=arguments.debug)
     return 0
 
 

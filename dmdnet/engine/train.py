@@ -28,13 +28,14 @@ from dmdnet.registry import plain
 logger = logging.getLogger(__name__)
 
 
-def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "auto") -> None:
+def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "auto", restart: bool = False) -> None:
     """Train, or go on with the run of that name, to `train.total_iter`.
 
     Args:
         options: everything the run depends on.
         auto_resume: continue from the newest whole checkpoint; False refuses a run that has any.
         launcher: who started the processes ("auto": torchrun if its variables are set).
+        restart: begin at iteration 1 whatever the folder holds, and replace it (`--debug`, to try a change again).
 
     Raises:
         DMDNetError: what a user can cause; the last checkpoint is then still whole.
@@ -45,7 +46,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
         root = run_folder(options)
         with run_log(root, options.name, world) as progress:
             # Continue, start, or refuse
-            resume = find_resume(options, auto_resume, world)
+            resume = None if restart else find_resume(options, auto_resume, world)
             _set_backends(options, world)
 
             # Networks, weights, data

@@ -76,17 +76,21 @@ def test_train_gets_the_options_and_goes_on_by_default(recipe: Path, calls: list
     assert train.main(["-opt", str(recipe)]) == 0
     [(name, (options,), keywords)] = calls
     assert (name, options.name) == ("train", "cli")
-    assert keywords == {"auto_resume": True, "launcher": "auto"}
+    assert keywords == {"auto_resume": True, "launcher": "auto", "restart": False}
 
 
 @pytest.mark.parametrize(
     ("arguments", "keywords"),
     [
-        (["--auto_resume"], {"auto_resume": True, "launcher": "auto"}),
-        (["--no-auto_resume"], {"auto_resume": False, "launcher": "auto"}),
-        (["--no-auto-resume", "--launcher", "none"], {"auto_resume": False, "launcher": "none"}),
-        (["--launcher", "pytorch", "--local_rank", "3"], {"auto_resume": True, "launcher": "pytorch"}),
-        (["--launcher", "slurm", "--local-rank=3"], {"auto_resume": True, "launcher": "slurm"}),
+        (["--auto_resume"], {"auto_resume": True, "launcher": "auto", "restart": False}),
+        (["--no-auto_resume"], {"auto_resume": False, "launcher": "auto", "restart": False}),
+        (["--no-auto-resume", "--launcher", "none"], {"auto_resume": False, "launcher": "none", "restart": False}),
+        (
+            ["--launcher", "pytorch", "--local_rank", "3"],
+            {"auto_resume": True, "launcher": "pytorch", "restart": False},
+        ),
+        (["--debug"], {"auto_resume": True, "launcher": "auto", "restart": True}),
+        (["--launcher", "slurm", "--local-rank=3"], {"auto_resume": True, "launcher": "slurm", "restart": False}),
     ],
 )
 def test_train_flags(arguments: list[str], keywords: dict[str, Any], recipe: Path, calls: list[Any]) -> None:

@@ -95,6 +95,13 @@ def test_an_old_run_is_not_overwritten_without_auto_resume(tiny):
         train(options, auto_resume=False)
 
 
+def test_a_restart_runs_again(tiny, caplog):
+    train(tiny())
+    with caplog.at_level(logging.INFO, "dmdnet"):
+        train(tiny(network_g={"dictionary_size": 5}), restart=True)
+    assert "iterations 1 to 4" in caplog.text
+
+
 @pytest.mark.parametrize("stop_at", [1, 3])
 def test_a_signal_saves_at_the_steps_boundary_and_the_rest_is_bit_identical(tiny, monkeypatch, stop_at):
     whole, parts = tiny(name="whole", gan_start=3), tiny(name="parts", gan_start=3)
