@@ -48,6 +48,16 @@ class Adversary:
         assert recipe.optim_d is not None
         return cls(net, Optimisation(net, recipe.optim_d, recipe))
 
+    @torch.no_grad()
+    def check(self, image_size: int, device: torch.device) -> None:
+        """Show the discriminator a picture of this size: adversarial training may begin days after the run does.
+
+        Raises:
+            NetworkInputError: the pictures are too small for it.
+        """
+        self.net.eval()(torch.zeros(1, 3, image_size, image_size, device=device))
+        self.net.train()
+
     def distribute(self) -> None:
         """Wrap the discriminator's own pass for data-parallel training."""
         self._forward = DistributedDataParallel(self.net, broadcast_buffers=False, gradient_as_bucket_view=True)

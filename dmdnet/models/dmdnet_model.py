@@ -101,6 +101,8 @@ class DMDNetModel(Model):
         self.bfloat16 = recipe.amp == "bf16"
         self.optim_g = Optimisation(self.net_g, recipe.optim_g, recipe)
         self.adversary = Adversary.build(net_d, self.objective, recipe)
+        if self.adversary is not None:
+            self.adversary.check(self.net_g.size.image_size, self.device)
         if recipe.ema_decay:
             self.ema = EMA(copy.deepcopy(self.net_g), self.net_g, recipe.ema_decay)
         self._forward: nn.Module = TrainingForward(self.net_g).train()

@@ -21,6 +21,7 @@ from dmdnet.images import from_hwc
 logger = logging.getLogger(__name__)
 _STREAM = 0x64696374  # keeps this order apart from any other use of the seed
 _DEAD_SHARE = 0.01  # a slot that is read less than this share of an even spread is called dead
+_MOST_UNREADABLE = 10  # so many in a row are no accident
 
 
 def spread_over_identities(identities: Sequence[str], seed: int) -> list[int]:
@@ -36,24 +37,34 @@ def spread_over_identities(identities: Sequence[str], seed: int) -> list[int]:
 def dictionary_faces(dataset: Any, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return sharp training faces (count, 3, H, W) uint8 and their exact boxes (count, 4, 4), spread over people.
 
-    Faces with a component too small for the network are passed over. A set with fewer faces than slots gives each of
-    them again mirrored, and then over again: slots that start equal stay equal, so this is logged.
+    Faces with a component too small for the network are passed over, and so, with a warning, are pictures that cannot
+    be read or in which no landmarks are found: whether those stop the training is the data set's choice. A set with
+    fewer faces than slots gives each of them again mirrored, and then over again: slots that start equal stay equal,
+    so this is logged.
 
     Raises:
-        DataError: no usable face.
+        DataError: no usable face, or ten in a row that cannot be read.
     """
     images: list[Tensor] = []
     boxes: list[Tensor] = []
+    unreadable = 0
     order = spread_over_identities(dataset.identities, seed)
     for turn in range(2):
         for record in order:
             if len(images) == count:
                 return torch.stack(images), torch.stack(boxes)
-            face = dataset.face(record).flipped() if turn else dataset.face(record)
             try:
+                face = dataset.face(record).flipped() if turn else dataset.face(record)
                 face_boxes = face.boxes()
             except BoxError:
                 continue
+            except DataError as error:
+                unreadable += 1
+                if unreadable == _MOST_UNREADABLE:
+                    raise
+                logger.warning("not taken into the generic dictionary: %s", error)
+                continue
+            unreadable = 0
             images.append(from_hwc(face.image))
             boxes.append(torch.from_numpy(face_boxes))
     if not images:

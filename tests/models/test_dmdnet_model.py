@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dmdnet.errors import CheckpointError, ConfigError, DataError, NonFiniteLossError
+from dmdnet.errors import CheckpointError, ConfigError, DataError, NetworkInputError, NonFiniteLossError
 from dmdnet.models.base import build_model
 from dmdnet.registry import ARCHS, LOSSES
 
@@ -237,6 +237,13 @@ def test_restore_says_what_is_missing(model, batch):
 def test_training_without_targets_is_refused(model, batch):
     with pytest.raises(DataError, match="no sharp targets"):
         model().step(replace(batch(), gt_BCHW=None), 1)
+
+
+def test_a_discriminator_for_larger_pictures_is_refused_before_the_first_iteration(options):
+    settings = options(gan_start=1000)
+    too_deep = ARCHS.component("MultiScaleDiscriminator", base_channels=4, num_scales=7, num_layers=2)
+    with pytest.raises(NetworkInputError, match="at least"):
+        build_model(settings.model_copy(update={"network_d": too_deep}), "cpu")
 
 
 def test_half_an_adversary_is_refused(options):

@@ -71,6 +71,21 @@ def test_unusable_faces_are_passed_over():
         dictionary_faces(Faces(unusable=range(8)), 5, seed=0)
 
 
+def test_unreadable_pictures_are_passed_over_unless_there_is_no_end_of_them(caplog):
+    class Damaged(Faces):
+        def face(self, record):
+            if record in self.unusable:
+                raise DataError(f"picture {record} is damaged")
+            return Face(record)
+
+    with caplog.at_level(logging.WARNING):
+        _, boxes = dictionary_faces(Damaged(unusable=(0, 1, 5)), 5, seed=0)
+    assert set(boxes[:, 0, 0].tolist()) == {2, 3, 4, 6, 7}
+    assert "picture 5 is damaged" in caplog.text
+    with pytest.raises(DataError, match=r"picture \d is damaged"):
+        dictionary_faces(Damaged(unusable=range(8)), 5, seed=0)
+
+
 def test_a_small_set_comes_again_mirrored_and_then_over_again(caplog):
     images, _ = dictionary_faces(Faces(), 14, seed=0)
     assert len({int(image[0, 0, 0]) for image in images}) == 14
