@@ -40,10 +40,13 @@ def convert(source: Path, target: Path, *, key: str = "params_ema", overwrite: b
     """Convert `source` into `target` and return what was done, in a line.
 
     Raises:
-        WeightsError: the source cannot be read, or its network has no published form; the target exists.
+        WeightsError: the source cannot be read, or its network has no published form; the target exists or is
+            the source.
         DataError: the target cannot be written.
     """
     check_writable(target)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise WeightsError(f"{target}: is the source itself, whose other weights would be lost; choose another name")
     if target.exists() and not overwrite:
         raise WeightsError(f"{target}: exists; choose another name or pass --overwrite")
     component = published_component(published_state(read_weights(source)))
