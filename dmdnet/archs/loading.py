@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -72,12 +73,19 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Any]:
         WeightsError: the file is missing, damaged, not a dict, or holds more than tensors and plain values.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of foreign formats; the error below says what the user needs to know
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise WeightsError(f"{path}: there is no such weights file") from error
+        raise WeightsError(f"{path}: there is no such weights file; train first, or name another file") from error
+    except IsADirectoryError as error:
+        raise WeightsError(f"{path}: is a folder; name a weights file in it") from error
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path}: is damaged or not a file of weights only ({reason})") from error
+        # torch's own text is left out: it advises weights_only=False, which runs what is in the file
+        raise WeightsError(
+            f"{path}: is damaged or not a file of weights only; get it again, or take a net_g_<iter>.pth "
+            "or the published DMDNet.pth"
+        ) from error
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: holds a {type(content).__name__}, not a dict of weights")
     return content
@@ -108,7 +116,7 @@ def _component_of(content: Mapping[str, Any], path: str | os.PathLike[str]) -> C
     if component is None:
         raise WeightsError(
             f"{path}: has no 'network' entry and is no published file that is known here; "
-            "convert it with scripts/convert_checkpoint.py"
+            "take a net_g_<iter>.pth of an experiment's models folder, or the published DMDNet.pth"
         )
     return component
 
