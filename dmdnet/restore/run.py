@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import torch
 
 from dmdnet.archs.loading import load_network
-from dmdnet.errors import ConfigError, DataError
+from dmdnet.errors import ConfigError, DataError, WeightsError
 from dmdnet.faces.backend import DEFAULT_BACKEND, get_backend
 from dmdnet.images import check_image_target, read_image, write_image
 from dmdnet.restore.choose_face import parse_choice
@@ -72,11 +74,14 @@ def restore_photograph(
     """
     _check_request(photo_path, out, face, output, save_faces)
     photo = read_image(photo_path)
-    restorer = Restorer(load_network(weights), get_backend(backend), choose_device(device))
+    chosen_device = choose_device(device)
+    with _named(weights):
+        restorer = Restorer(load_network(weights), get_backend(backend), chosen_device)
     people = None
     if references is not None:
         people = read_references(references, restorer.backend, restorer.image_size, exclude=photo_path)
-    restored = restorer.restore(photo, people, face, output, name=photo_path)
+    with _named(weights):
+        restored = restorer.restore(photo, people, face, output, name=photo_path)
     files = [write_image(out, restored.photo)]
     if save_faces is not None:
         files += _write_faces(Path(save_faces), Path(photo_path).stem, restored, people)
@@ -92,6 +97,17 @@ def restore_photograph(
     )
 
 
+@contextmanager
+def _named(weights: _Path) -> Iterator[None]:
+    """Name the file in an error about weights from a part that does not know where they came from."""
+    try:
+        yield
+    except WeightsError as error:
+        if str(weights) in str(error):
+            raise
+        raise WeightsError(f"{weights}: {error}") from error
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device `name`; "auto" is the GPU where there is one.
 
@@ -104,6 +120,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise ConfigError(f"device {name!r}: expected auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
+        raise ConfigError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device {name!r}: there are {torch.cuda.device_count()} GPUs here; take auto or cpu")
     return device

@@ -54,6 +54,10 @@ def bad_requests(tmp_path, photo, weights, two_faces):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.pth").write_bytes(b"not weights")
     torch.save({"some": torch.zeros(3)}, tmp_path / "other.pth")
+    content = torch.load(weights, weights_only=True)
+    for key in {"params", "params_ema"} & set(content):
+        content[key] = {name: torch.full_like(item, torch.nan) for name, item in content[key].items()}
+    torch.save(content, tmp_path / "nan.pth")
     (tmp_path / "file").write_bytes(b"")
     good = {"photo_path": photo, "weights": weights, "out": tmp_path / "out.png"}
     return {
@@ -70,6 +74,8 @@ def bad_requests(tmp_path, photo, weights, two_faces):
         "no weights": (good | {"weights": tmp_path / "no.pth"}, WeightsError, r"no\.pth: there is no such weights"),
         "broken weights": (good | {"weights": tmp_path / "broken.pth"}, WeightsError, r"broken\.pth: is damaged"),
         "other weights": (good | {"weights": tmp_path / "other.pth"}, WeightsError, r"other\.pth: has no 'network'"),
+        "weights not finite": (good | {"weights": tmp_path / "nan.pth"}, WeightsError, r"nan\.pth: .*not finite"),
+        "a device that is not used": (good | {"device": "meta"}, ConfigError, "'meta': expected auto, cpu"),
         "no references": (good | {"references": tmp_path / "empty"}, FaceError, "empty: there is no picture in it"),
         "no reference folder": (good | {"references": tmp_path / "no"}, DataError, "no: there is no such folder"),
         "unknown output": (good | {"output": "best"}, ConfigError, "'best': expected one of auto, specific, generic"),
@@ -84,6 +90,7 @@ def bad_requests(tmp_path, photo, weights, two_faces):
 CASES = [
     "no face", "several faces", "no such number", "no such choice", "not a picture", "no photograph", "a folder",
     "no output folder", "output suffix", "output is the photograph", "no weights", "broken weights", "other weights",
+    "weights not finite", "a device that is not used",
     "no references", "no reference folder", "unknown output", "specific alone", "unknown device", "unknown back end",
     "faces into a file", "faces nowhere",
 ]  # fmt: skip
