@@ -86,7 +86,12 @@ def _open(data: bytes, name: str | os.PathLike[str]) -> Image.Image:
             return Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError:
         raise DataError(f"{name}: {_looks_like(data)}; PNG, JPEG, WebP, BMP, TIFF and GIF are read") from None
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"{name}: has more pixels than the {MAX_PIXELS // 10**6} megapixels that are read; "
+            "make the picture smaller or cut out the part with the faces"
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{name}: its header cannot be read: {error}") from error
 
 

@@ -158,7 +158,7 @@ def test_a_bomb_is_refused_by_its_header(tmp_path, side):
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     path = tmp_path / "bomb.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
-    with pytest.raises(DataError, match=r"bomb\.png.*(megapixels|header)"):
+    with pytest.raises(DataError, match=r"bomb\.png.*megapixels"):
         read_image(path)
 
 
