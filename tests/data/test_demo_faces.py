@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -284,6 +285,20 @@ def test_workers_write_the_same(tmp_path):
     make_demo_faces(tmp_path / "a", identities=2, images_per_identity=1, size=64)
     make_demo_faces(tmp_path / "b", identities=2, images_per_identity=1, size=64, workers=2)
     assert _tree_bytes(tmp_path / "a") == _tree_bytes(tmp_path / "b")
+
+
+def test_workers_without_a_main_guard_fail_with_the_remedy(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from dmdnet.data.demo_faces import make_demo_faces\n"
+        "make_demo_faces('faces', identities=1, images_per_identity=2, size=64, workers=2)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode != 0
+    assert "DataError: workers 2: a drawing process ended early" in ended.stderr
 
 
 def test_faces_of_two_worlds_are_not_mixed(tmp_path):

@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,8 +103,15 @@ def _results(make: Callable[[tuple[int, int]], bool], tasks: list[tuple[int, int
         yield from map(make, tasks)
         return
     # spawn: a forked copy of a process with running threads can hang.
-    with multiprocessing.get_context("spawn").Pool(workers, _single_thread) as pool:
-        yield from pool.imap_unordered(make, tasks, chunksize=4)
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_single_thread) as pool:
+            yield from pool.map(make, tasks, chunksize=4)
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"workers {workers}: a drawing process ended early; call make_demo_faces in a file below "
+            'if __name__ == "__main__", or with workers=1'
+        ) from error
 
 
 def make_demo_faces(
