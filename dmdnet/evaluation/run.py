@@ -47,6 +47,7 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
     out_dir = _prepare(options)
     model = _model(options, torch.device(device))
     datasets = [build_dataset(entry, seed=options.manual_seed, phase="test") for entry in entries]
+    _start_results(options, out_dir)
     evaluations = []
     for entry, dataset in zip(entries, datasets, strict=True):
         loader = build_loader(
@@ -89,7 +90,7 @@ def _model(options: Options, device: torch.device) -> Model:
 
 
 def _prepare(options: Options) -> Path:
-    """Return the folder of the results, made and writable; an old summary goes, as its pictures are replaced."""
+    """Return the folder of the results, made and writable."""
     out_dir = Path(options.path.results_root) / options.name
     if rank() != 0:
         return out_dir
@@ -101,9 +102,14 @@ def _prepare(options: Options) -> Path:
             "set path.results_root to a writable folder"
         ) from error
     check_writable(out_dir / SUMMARY)
-    (out_dir / SUMMARY).unlink(missing_ok=True)
-    write_bytes(out_dir / "options.yml", to_yaml(options).encode())
     return out_dir
+
+
+def _start_results(options: Options, out_dir: Path) -> None:
+    """Take away an old summary, whose pictures are replaced from here on; not sooner, so that a mistake costs none."""
+    if rank() == 0:
+        (out_dir / SUMMARY).unlink(missing_ok=True)
+        write_bytes(out_dir / "options.yml", to_yaml(options).encode())
 
 
 def _evaluate(

@@ -133,9 +133,16 @@ def test_results_that_cannot_be_written(root):
         run_test(options(root, f"path.results_root={root}/a_file"))
 
 
-def test_an_interrupted_run_leaves_no_old_summary(root):
+def test_a_mistake_keeps_the_old_summary_and_an_interrupted_run_does_not(root, monkeypatch):
     out_dir = run_test(options(root, "name=broken", "val.modes=[input]"))
+    with pytest.raises(WeightsError):
+        run_test(options(root, "name=broken", f"path.pretrain_network_g={root}/none.pth"))
     assert (out_dir / "summary.json").exists()
-    with pytest.raises(ConfigError):
-        run_test(options(root, "name=broken", "val.modes=[nothing]"))
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dmdnet.evaluation.run.evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_test(options(root, "name=broken", "val.modes=[input]"))
     assert not (out_dir / "summary.json").exists()
