@@ -81,7 +81,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Any]:
     except IsADirectoryError as error:
         raise WeightsError(f"{path}: is a folder; name a weights file in it") from error
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
-        # torch's own text is left out: it advises weights_only=False, which runs what is in the file
+        # torch's own text is left out: it advises the unrestricted load, which runs what is in the file
         raise WeightsError(
             f"{path}: is damaged or not a file of weights only; get it again, or take a net_g_<iter>.pth "
             "or the published DMDNet.pth"
