@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dmdnet.archs.loading import WeightsKey, load_network_state
 from dmdnet.config.options import Options
 from dmdnet.data.batch import FaceBatch
+from dmdnet.errors import ConfigError
 from dmdnet.models.means import Mean
 from dmdnet.registry import ARCHS, MODELS, Component
 
@@ -81,7 +82,16 @@ def build_model(options: Options, device: torch.device | str, train: bool = True
 
     Args:
         train: build what training needs as well (discriminator, losses, optimisers, EMA).
+
+    Raises:
+        ConfigError: weights are named for a discriminator that the options do not have.
+        WeightsError: named weights are missing or do not fit.
     """
+    if train and options.network_d is None and options.path.pretrain_network_d is not None:
+        raise ConfigError(
+            f"path.pretrain_network_d: {options.path.pretrain_network_d} has no network to go into; add network_d or "
+            "take it out"
+        )
     device = torch.device(device)
     networks = {"net_g": build_network(options.network_g, options.manual_seed, device)}
     if train and options.network_d is not None:

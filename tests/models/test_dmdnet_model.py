@@ -246,6 +246,13 @@ def test_a_discriminator_for_larger_pictures_is_refused_before_the_first_iterati
         build_model(settings.model_copy(update={"network_d": too_deep}), "cpu")
 
 
+def test_weights_for_no_discriminator_are_refused(options):
+    settings = options()
+    path = settings.path.model_copy(update={"pretrain_network_d": "net_d.pth"})
+    with pytest.raises(ConfigError, match=r"path\.pretrain_network_d: net_d\.pth has no network"):
+        build_model(settings.model_copy(update={"path": path}), "cpu")
+
+
 def test_half_an_adversary_is_refused(options):
     complete = options(gan_start=0)
     without_net = complete.model_copy(update={"network_d": None})
