@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dmdnet.config.options import Options
-from dmdnet.registry import LOSSES, MODELS
+from dmdnet.registry import LOSSES, MODELS, Component
 from dmdnet.typed import nearest
 
 Finding = tuple[tuple[str | int, ...], str]
@@ -14,6 +14,7 @@ Finding = tuple[tuple[str | int, ...], str]
 def findings(options: Options) -> Iterator[Finding]:
     """Yield the path and the message of everything that does not fit together."""
     yield from _dataset_entries(options)
+    yield from _picture_sizes(options)
     if options.train is not None:
         yield from _adversarial_losses(options)
         if "train" not in options.datasets:
@@ -32,6 +33,25 @@ def _dataset_entries(options: Options) -> Iterator[Finding]:
             other = f"datasets.{seen[entry.name]}"
             yield ("datasets", key, "name"), f"{entry.name!r} is the name of {other} too; results go by name"
         seen.setdefault(entry.name, key)
+
+
+def _picture_sizes(options: Options) -> Iterator[Finding]:
+    """Pictures come at the size that the network takes, wherever both name one as `image_size`."""
+    wanted = options.network_g.options.get("image_size")
+    for key, entry in options.datasets.items():
+        for path, component in _with_members(("datasets", key), entry.dataset):
+            size = component.options.get("image_size", wanted)
+            if wanted is not None and size != wanted:
+                yield (*path, "image_size"), f"{size} is not network_g.image_size, {wanted}; make the two equal"
+
+
+def _with_members(
+    path: tuple[str | int, ...], component: Component
+) -> Iterator[tuple[tuple[str | int, ...], Component]]:
+    """Yield a data set and those that it is made of."""
+    yield path, component
+    for index, member in enumerate(component.options.get("datasets", ())):
+        yield from _with_members((*path, "datasets", index), member)
 
 
 def _modes(options: Options) -> Iterator[Finding]:
