@@ -41,12 +41,25 @@ def load_network(
     content = read_weights(path)
     component = _component_of(content, path)
     try:
+        _check_claim(component, content, path)
         net: nn.Module = ARCHS.build(component)
     except ConfigError as error:
         raise WeightsError(f"{path}: its network cannot be made: {error}") from error
     key: WeightsKey = "params_ema" if prefer_ema and "params_ema" in content else "params"
     _load(net, content, path, key=key, strict=True)
     return net.to(device).eval()
+
+
+def _check_claim(component: Component, content: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Hold the network that a file claims against its tensors before any memory is taken for it."""
+    state = content.get("params")
+    if not isinstance(state, Mapping):
+        return
+    with torch.device("meta"):
+        claimed: nn.Module = ARCHS.build(component)
+    defects = misfit(claimed.state_dict(), state)
+    if defects:
+        raise WeightsError(f"{path}: does not fit the network that it names; {defects}")
 
 
 def load_network_state(
@@ -58,7 +71,7 @@ def load_network_state(
         net: takes the weights; keeps its device.
         path: the file.
         key: which weights of a file of ours; "params" serves where "params_ema" is missing.
-        strict: False takes what fits by name and shape and leaves the rest.
+        strict: False takes what fits by name and shape and leaves the rest; a published file has to fit whole.
 
     Raises:
         WeightsError: the file is missing or damaged, or (strict) does not fit the network; nothing is changed then.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from dmdnet.data.loading import FaceLoader, build_dataset, build_loader
 from dmdnet.errors import ConfigError, DataError, WeightsError
 from dmdnet.evaluation.gather import rank, world_size
 from dmdnet.evaluation.naming import safe_name
-from dmdnet.evaluation.records import Evaluation
+from dmdnet.evaluation.records import Evaluation, SummaryRecord
 from dmdnet.evaluation.report import SHEET, SUMMARY, print_report, write_report
 from dmdnet.evaluation.runner import evaluate
 from dmdnet.files import check_writable, write_bytes
@@ -63,7 +63,20 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
         records = write_report(evaluations, out_dir, seed=options.manual_seed)
         print_report(records)
         _print_places(out_dir, entries)
+        _check_restored(records, out_dir)
     return out_dir
+
+
+def _check_restored(records: Sequence[SummaryRecord], out_dir: Path) -> None:
+    """Refuse to end as if all were well when a method restored nothing."""
+    lost = sorted(
+        {record.method for record in records if record.kind == "mean" and record.n_failed == record.n_pictures > 0}
+    )
+    if lost:
+        raise WeightsError(
+            f"{out_dir}: {', '.join(lost)} restored no picture at all; the reason stands beside each picture in the "
+            "CSV. Look at the weights and the references first"
+        )
 
 
 def _test_entries(options: Options) -> list[DatasetOptions]:

@@ -23,8 +23,7 @@ from dmdnet.evaluation.restoring import Restored, RestoreFunction, restore_batch
 from dmdnet.evaluation.samples import choose_samples, take_samples
 from dmdnet.images import to_hwc, write_image
 from dmdnet.metrics import Metric
-
-MODES = ("input", "generic", "specific", "wrong_person")
+from dmdnet.models.modes import MODES
 
 
 @torch.no_grad()

@@ -13,20 +13,11 @@ from dmdnet.errors import BoxError
 COMPONENTS = ("left_eye", "right_eye", "nose", "mouth")
 USED_COMPONENTS = (0, 1, 3)
 COARSEST_STRIDE = 8
-FLIP_BOXES = (1, 0, 2, 3)
 
 
 def clip_boxes(boxes: np.ndarray, image_size: int) -> np.ndarray:
     """Return boxes (..., 4, 4) limited to a picture of `image_size` x `image_size` pixels, int32."""
     return np.clip(boxes, 0, image_size).astype(np.int32)
-
-
-def flip_boxes(boxes: np.ndarray, image_size: int) -> np.ndarray:
-    """Return boxes (..., 4, 4) after the picture is mirrored left to right: the eyes change places."""
-    flipped = boxes[..., FLIP_BOXES, :].copy()
-    flipped[..., 0] = image_size - boxes[..., FLIP_BOXES, 2]
-    flipped[..., 2] = image_size - boxes[..., FLIP_BOXES, 0]
-    return flipped
 
 
 def box_defects(boxes: np.ndarray, image_size: int) -> dict[str, str]:

@@ -68,7 +68,3 @@ class GANLoss(Loss):
     def fake_loss(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the discriminator's penalty of each restored picture, (B,)."""
         return mean_over_maps(_FAKE[self.gan_type], maps)
-
-    def discriminator_loss(self, real_maps: Sequence[Tensor], fake_maps: Sequence[Tensor]) -> Tensor:
-        """Return the discriminator's side of each pair, (B,): real plus fake."""
-        return self.real_loss(real_maps) + self.fake_loss(fake_maps)

@@ -130,3 +130,10 @@ def test_unusable_files_are_named(tmp_path: Path) -> None:
         load_network(write(path, network={"type": "DMDNet", "image_sise": 64}))
     with pytest.raises(WeightsError, match="multiple of 8"):
         load_network(write(path, network={"type": "DMDNet", "image_size": 63}))
+
+
+def test_a_network_that_is_claimed_and_not_there_takes_no_memory(tmp_path: Path) -> None:
+    claim = {"type": "DMDNet", "image_size": 1_000_000, "base_channels": 8, "dictionary_size": 3}
+    path = write(tmp_path / "net_g_5.pth", network=claim)
+    with pytest.raises(WeightsError, match="does not fit the network that it names"):
+        load_network(path)

@@ -27,6 +27,7 @@ datasets:
     name: faces
     type: ReferenceFaceDataset
     layout: {type: CelebRefHQLayout, dataroot_gt: nowhere}
+    image_size: 128
 train:
   total_iter: 10
   optim_g: {type: Adam}
@@ -175,6 +176,14 @@ def test_schema_is_printed_or_written(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (tmp_path / "s.json").read_text() == printed
     assert main_module.main(["schema", "-o", str(tmp_path / "no" / "s.json")]) == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_the_weights_that_are_not_shipped_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "vgg19-dcbb9e9d.pth").touch()
+    assert main_module.main(["weights", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "vgg19: present" in printed
+    assert "dmdnet: missing" in printed
 
 
 @pytest.mark.parametrize(

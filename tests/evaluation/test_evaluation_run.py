@@ -146,3 +146,12 @@ def test_a_mistake_keeps_the_old_summary_and_an_interrupted_run_does_not(root, m
     with pytest.raises(KeyboardInterrupt):
         run_test(options(root, "name=broken", "val.modes=[input]"))
     assert not (out_dir / "summary.json").exists()
+
+
+def test_a_network_that_restores_nothing_is_an_error_after_the_results_are_written(root):
+    content = torch.load(root / "net_g.pth", weights_only=True)
+    state = {name: item * math.nan if item.is_floating_point() else item for name, item in content["params"].items()}
+    torch.save(content | {"params": state}, root / "broken.pth")
+    with pytest.raises(WeightsError, match="generic, specific, wrong_person restored no picture"):
+        run_test(options(root, "name=broken", f"path.pretrain_network_g={root}/broken.pth", "val.save_img=false"))
+    assert (root / "results/broken/summary.json").is_file()

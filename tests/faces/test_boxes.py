@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dmdnet.errors import BoxError
-from dmdnet.faces.boxes import box_defects, check_boxes, clip_boxes, flip_boxes
+from dmdnet.faces.boxes import box_defects, check_boxes, clip_boxes
 
 GOOD = np.array([[100, 150, 180, 230], [300, 150, 380, 230], [200, 200, 300, 300], [190, 320, 320, 450]], np.int32)
 
@@ -59,13 +59,3 @@ def test_clip():
     assert clipped[0, 0].tolist() == [0, 0, 80, 90]
     assert clipped[1, 1].tolist() == [512, 512, 512, 512]
     np.testing.assert_array_equal(clipped[:, 2:], np.stack([GOOD, GOOD])[:, 2:])
-
-
-def test_a_flipped_box_covers_the_same_pixels_and_the_eyes_change_places():
-    picture = np.zeros((512, 512), int)
-    x0, y0, x1, y1 = GOOD[0]
-    picture[y0:y1, x0:x1] = 1
-    x0, y0, x1, y1 = flip_boxes(GOOD, 512)[1]
-    assert picture[:, ::-1][y0:y1, x0:x1].all()
-    assert picture[:, ::-1].sum() == (x1 - x0) * (y1 - y0)
-    np.testing.assert_array_equal(flip_boxes(flip_boxes(GOOD, 512), 512), GOOD)
