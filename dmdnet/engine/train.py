@@ -52,7 +52,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             # Networks, weights, data
             entry = options.datasets["train"]
             dataset = build_dataset(entry, seed=options.manual_seed, phase="train")
-            model = build_model(options, world.device)
+            model = build_model(options, world.device, pretrained=resume is None)
             start, draws = _restore_state(model, options, resume) if resume else (0, 0)
             checkpoints = CheckpointFolder(root)
             if start >= recipe.total_iter:

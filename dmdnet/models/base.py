@@ -77,11 +77,13 @@ def build_network(component: Component, seed: int, device: torch.device | str) -
     return network.to(device)
 
 
-def build_model(options: Options, device: torch.device | str, train: bool = True) -> Model:
+def build_model(options: Options, device: torch.device | str, train: bool = True, *, pretrained: bool = True) -> Model:
     """Return the model of an option file with its networks, pretrained weights loaded where `path` names some.
 
     Args:
         train: build what training needs as well (discriminator, losses, optimisers, EMA).
+        pretrained: load the weights that `path` names; False where a checkpoint takes their place, so that a run
+            goes on after the file that it once began from has gone.
 
     Raises:
         ConfigError: weights are named for a discriminator that the options do not have.
@@ -96,9 +98,9 @@ def build_model(options: Options, device: torch.device | str, train: bool = True
     networks = {"net_g": build_network(options.network_g, options.manual_seed, device)}
     if train and options.network_d is not None:
         networks["net_d"] = build_network(options.network_d, options.manual_seed + 1, device)
-    pretrained = {"net_g": options.path.pretrain_network_g, "net_d": options.path.pretrain_network_d}
+    files = {"net_g": options.path.pretrain_network_g, "net_d": options.path.pretrain_network_d}
     for name, network in networks.items():
-        path = pretrained[name]
+        path = files[name] if pretrained else None
         if path is not None:
             key: WeightsKey = "params_ema" if name == "net_g" else "params"
             load_network_state(network, path, key=key, strict=name != "net_g" or options.path.strict_load_g)

@@ -227,12 +227,24 @@ def test_a_changed_network_is_refused(tiny):
         train(tiny(network_g={"dictionary_size": 5}))
 
 
+def test_a_run_goes_on_after_the_weights_it_began_from_have_gone(tiny, tmp_path):
+    first = tiny()
+    train(first)
+    begin = tmp_path / "begin.pth"
+    begin.write_bytes((run_of(first).models / "net_g_4.pth").read_bytes())
+    train(tiny(name="second", path={"pretrain_network_g": str(begin)}))
+    begin.unlink()
+    longer = tiny(name="second", path={"pretrain_network_g": str(begin)}, train={"total_iter": 6})
+    train(longer)
+    assert run_of(longer).latest() == 6
+
+
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tiny, monkeypatch):
     options = tiny()
     forward = engine.build_model
 
-    def poisoned(*args):
-        model = forward(*args)
+    def poisoned(*args, **keywords):
+        model = forward(*args, **keywords)
         step = model.step
 
         def step_then_break(batch, iteration):

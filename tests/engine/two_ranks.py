@@ -18,8 +18,8 @@ def main() -> None:
     held = {}
     build = engine.build_model
 
-    def keep(*args):
-        model = held["model"] = build(*args)
+    def keep(*args, **keywords):
+        model = held["model"] = build(*args, **keywords)
         step = model.step
 
         def watched(batch, iteration):
