@@ -93,7 +93,7 @@ def paste_back(photo: np.ndarray, restored: np.ndarray, matrix: np.ndarray, feat
     back = cv2.invertAffineTransform(matrix)
     x0, y0, x1, y1 = _bounds(back, (size, size), (height, width), margin=1)
     into_part = back.copy()
-    into_part[:, 2] -= (x0, y0)
+    into_part[:, 2] = back[:, 2] - (x0, y0)
     face = _warp(restored, into_part, (x1 - x0, y1 - y0)).astype(np.float32)
     mask = _soft_square(matrix, (x0, y0, x1, y1), size, feather)[..., None]
     part = photo[y0:y1, x0:x1]

@@ -68,8 +68,8 @@ def paint_glasses(layer: Layer, identity: Identity, face: FaceGeometry) -> None:
         return
     frame = layer.frame.within(0.15, 0.36, 0.85, 0.62)
     part = layer.part(frame)
-    rims = np.zeros((frame.height, frame.width), np.float32)
-    glass = np.zeros_like(rims)
+    rims: FloatArray = np.zeros((frame.height, frame.width), np.float32)
+    glass: FloatArray = np.zeros_like(rims)
     for eye in face.eyes:
         ring = lens_outline(glasses, eye.centre, eye.side)
         middle = ring.mean(0)
