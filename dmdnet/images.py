@@ -40,15 +40,23 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         DataError: the file is missing, empty, cut short, no picture, or larger than MAX_PIXELS.
     """
+    return decode_image(read_file(path), path)
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        DataError: it is missing, a folder, or cannot be read.
+    """
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except IsADirectoryError:
-        raise DataError(f"{path}: is a folder, a picture was expected") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return decode_image(data, path)
+        raise DataError(f"{path}: is a folder, a file was expected") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def decode_image(data: bytes, name: str | os.PathLike[str] = "picture") -> np.ndarray:

@@ -16,7 +16,8 @@ PACKAGE = ROOT / "dmdnet"
 FLOORS = (
     ("__main__",),
     ("cli",),
-    ("engine", "evaluation", "restore"),
+    ("benchmarks",),
+    ("engine", "evaluation", "restore", "prepare"),
     ("models",),
     ("archs", "losses", "metrics", "data"),
     ("ops", "faces", "degradations"),

@@ -6,12 +6,13 @@ Pictures are uint8 RGB (H, W, 3) between operations: each one computes in float3
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Annotated, Protocol
+from collections.abc import Hashable, Sequence
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field
 
+from dmdnet.degradations.canvas import Canvas
 from dmdnet.errors import ConfigError
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -29,6 +30,17 @@ class Degradation(Protocol):
 
     def apply(self, image: np.ndarray, params: Hashable) -> np.ndarray:
         """Return the degraded picture, uint8 (H', W', 3); `image` is not changed."""
+
+
+@runtime_checkable
+class BatchDegradation(Protocol):
+    """An operation that also has a form for a batch on the device; without one it is applied picture by picture."""
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[Any]) -> Canvas:
+        """Return the degraded canvas; a picture whose parameters are None stays as it is.
+
+        The same parameters give the same picture as `apply`, on average within one grey level.
+        """
 
 
 def check_range(name: str, bounds: Range, minimum: float = 0.0, maximum: float = float("inf")) -> Range:

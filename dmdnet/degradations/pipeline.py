@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from dmdnet.degradations.base import Degradation
+from dmdnet.degradations.base import BatchDegradation, Degradation
+from dmdnet.degradations.canvas import Canvas
 from dmdnet.errors import DataError
 from dmdnet.registry import DEGRADATIONS, Component
 
@@ -41,3 +44,51 @@ def degrade(image: np.ndarray, ops: Sequence[Degradation], rng: np.random.Genera
     """
     height, width = image.shape[:2]
     return apply_degradation(image, ops, draw_degradation(ops, rng, (height, width)))
+
+
+def degrade_batch(images_BCHW: Tensor, ops: Sequence[Degradation], draws_B: Sequence[Draws]) -> Tensor:
+    """Return the pictures of a batch, each after the operations with its own parameters, on the pictures' device.
+
+    The same draws give the same pictures as `apply_degradation` (on average over a picture within one grey level).
+
+    Args:
+        images_BCHW: uint8 RGB (B, 3, H, W).
+        draws_B: one result of `draw_degradation` per picture.
+
+    Returns:
+        uint8 (B, 3, H, W).
+
+    Raises:
+        DataError: the pictures have another type, or do not come back to one size.
+    """
+    canvas = Canvas.of(images_BCHW)
+    for op, params_B in zip(ops, zip(*draws_B, strict=True), strict=True):
+        canvas = apply_to_canvas(op, canvas, params_B)
+    return canvas.to_uint8()
+
+
+def apply_to_canvas(op: Degradation, canvas: Canvas, params_B: Sequence[Hashable | None]) -> Canvas:
+    """Return the canvas after one operation; pictures whose parameters are None stay as they are.
+
+    An operation without a batch form is applied picture by picture on the host.
+    """
+    if all(params is None for params in params_B):
+        return canvas
+    if isinstance(op, BatchDegradation):
+        return op.apply_batch(canvas, params_B)
+    return _apply_on_host(op, canvas, params_B)
+
+
+def _apply_on_host(op: Degradation, canvas: Canvas, params_B: Sequence[Hashable | None]) -> Canvas:
+    pictures = canvas.pixels_BCHW.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    degraded = []
+    for picture, (height, width), params in zip(pictures, canvas.sizes, params_B, strict=True):
+        own = np.ascontiguousarray(picture[:height, :width])
+        degraded.append(own if params is None else op.apply(own, params))
+    sizes = tuple(picture.shape[:2] for picture in degraded)
+    height, width = max(size[0] for size in sizes), max(size[1] for size in sizes)
+    pixels = np.zeros((len(degraded), height, width, 3), np.uint8)
+    for row, picture in zip(pixels, degraded, strict=True):
+        row[: picture.shape[0], : picture.shape[1]] = picture
+    device = canvas.pixels_BCHW.device
+    return Canvas(torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().contiguous(), sizes)
