@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated
 
 import cv2
@@ -11,23 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.degradations.kernels import SMALLEST_SIGMA, BlurDraw, gaussian_kernel, gaussian_row
 from dmdnet.errors import ConfigError
 from dmdnet.registry import DEGRADATIONS
-
-# below this the neighbours' weights sum to under 2e-5: less than a hundredth of a grey level
-SMALLEST_SIGMA = 0.2
-# weight of the farthest tap relative to the middle, below which a tap is left out
-NEGLIGIBLE_WEIGHT = 1e-5
-
-
-@dataclass(frozen=True)
-class BlurDraw:
-    """Standard deviations in pixels along the axes of the kernel, turned by `angle` (radians)."""
-
-    kernel_size: int
-    sigma_x: float
-    sigma_y: float
-    angle: float
 
 
 @DEGRADATIONS.register()
@@ -74,31 +59,3 @@ class GaussianBlur:
         if len(kernel) > 11:  # OpenCV turns to Fourier transforms here, which are slower on uint8
             return cv2.convertScaleAbs(cv2.filter2D(image.astype(np.float32), -1, kernel))
         return cv2.filter2D(image, -1, kernel)
-
-
-def gaussian_row(kernel_size: int, sigma: float) -> np.ndarray:
-    """Return a normalised 1-D Gaussian of at most `kernel_size` taps, without its negligible ends, float32."""
-    half = min(kernel_size // 2, _support(sigma))
-    taps = np.arange(-half, half + 1)
-    row = np.exp(-0.5 * (taps / sigma) ** 2)
-    return (row / row.sum()).astype(np.float32)
-
-
-def gaussian_kernel(params: BlurDraw) -> np.ndarray:
-    """Return the normalised 2-D kernel exp(-x^T C^-1 x / 2), C = R diag(sigma^2) R^T, float32 (k, k).
-
-    A deviation of less than SMALLEST_SIGMA along one axis is taken as SMALLEST_SIGMA.
-    """
-    sigma_x, sigma_y = max(params.sigma_x, SMALLEST_SIGMA), max(params.sigma_y, SMALLEST_SIGMA)
-    half = min(params.kernel_size // 2, _support(max(sigma_x, sigma_y)))
-    taps = np.arange(-half, half + 1, dtype=np.float64)
-    x, y = np.meshgrid(taps, taps)
-    cosine, sine = math.cos(params.angle), math.sin(params.angle)
-    u, v = cosine * x + sine * y, cosine * y - sine * x
-    kernel = np.exp(-0.5 * ((u / sigma_x) ** 2 + (v / sigma_y) ** 2))
-    return (kernel / kernel.sum()).astype(np.float32)
-
-
-def _support(sigma: float) -> int:
-    """Return the distance in pixels at which a Gaussian's weight has become negligible."""
-    return max(1, math.ceil(sigma * math.sqrt(-2 * math.log(NEGLIGIBLE_WEIGHT))))
