@@ -51,6 +51,17 @@ class FaceBackend(Protocol):
         """Return the faces of a picture, the largest first; an empty list when there is none."""
         ...
 
+    def landmarks_in(self, rgb: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+        """Return landmarks (68, 2) float64 of the face in `box` (x0 y0 x1 y1), with no search for it.
+
+        There is always an answer: that a face is there is for the caller to know. The box of a face in FFHQ's frame
+        is `dmdnet.faces.template.template_face_box`.
+
+        Raises:
+            FaceError: the box lies outside the picture.
+        """
+        ...
+
     def embed(self, rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Return the identity of a face as a float64 vector; the Euclidean distance of two tells people apart."""
         ...
