@@ -12,6 +12,10 @@ from typing import TypeVar
 
 import torch
 
+from dmdnet.degradations.base import Degradation
+from dmdnet.degradations.pipeline import Draws, degrade_batch
+from dmdnet.errors import ConfigError
+
 _B = TypeVar("_B", bound="_TensorFields")
 
 
@@ -47,6 +51,28 @@ class References(_TensorFields):
 
 
 @dataclass(frozen=True)
+class PendingDegradation:
+    """Pictures of a batch that are still to be degraded, all by the same operations.
+
+    Args:
+        ops: the operations.
+        rows: which pictures of the batch.
+        draws: the parameters of each of them.
+    """
+
+    ops: tuple[Degradation, ...]
+    rows: tuple[int, ...]
+    draws: tuple[Draws, ...]
+
+    def within(self, chosen: range) -> PendingDegradation | None:
+        """Return what is pending of a smaller batch that has the rows `chosen`; None for nothing."""
+        kept = [(chosen.index(row), draw) for row, draw in zip(self.rows, self.draws, strict=True) if row in chosen]
+        if not kept:
+            return None
+        return PendingDegradation(self.ops, tuple(row for row, _ in kept), tuple(draw for _, draw in kept))
+
+
+@dataclass(frozen=True)
 class FaceBatch(_TensorFields):
     """Degraded faces with their targets, boxes and references.
 
@@ -54,6 +80,11 @@ class FaceBatch(_TensorFields):
     `references` are what training uses (at least one padded row; a row of False where a sample has none);
     `wrong_references` are another person's, filled where the data set was asked for them.
     `gt_BCHW` and `gt_boxes_B44` are None for sets without ground truth.
+    `pending` says which pictures of `lq_BCHW` are not there yet: they are made from `gt_BCHW` by `degraded()`, on the
+    device where the batch is. Until then their rows are black, and where no picture is there `lq_BCHW` has no pixels
+    (B, 3, 0, 0), so that each picture crosses to the device once.
+    `skipped` has one message for each picture that could not be used and that others stand in for; each begins with
+    the picture's name.
     """
 
     lq_BCHW: torch.Tensor
@@ -64,9 +95,31 @@ class FaceBatch(_TensorFields):
     gt_boxes_B44: torch.Tensor | None = None
     references: References | None = None
     wrong_references: References | None = None
+    pending: tuple[PendingDegradation, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def degraded(self) -> FaceBatch:
+        """Return the batch with all of its degraded pictures; what is pending is applied where the batch is.
+
+        Raises:
+            ConfigError: a degradation does not come back to the target's size.
+        """
+        if not self.pending:
+            return self
+        if self.gt_BCHW is None:
+            raise ValueError("a batch without targets has nothing to degrade")  # data sets do not make such batches
+        lq_BCHW = self.lq_BCHW if self.lq_BCHW.numel() else torch.empty_like(self.gt_BCHW)
+        lq_BCHW = lq_BCHW.clone() if lq_BCHW is self.lq_BCHW else lq_BCHW
+        for group in self.pending:
+            rows = slice(None) if len(group.rows) == len(self) else list(group.rows)
+            pictures = degrade_batch(self.gt_BCHW[rows], group.ops, group.draws)
+            if pictures.shape[1:] != self.gt_BCHW.shape[1:]:
+                raise unequal_sizes(self.names[group.rows[0]], pictures, self.gt_BCHW)
+            lq_BCHW[rows] = pictures
+        return replace(self, lq_BCHW=lq_BCHW, pending=())
 
     def row(self, index: int) -> FaceBatch:
         """Return a batch of one: the picture at `index` with its references."""
@@ -75,4 +128,14 @@ class FaceBatch(_TensorFields):
     def rows(self, chosen: slice) -> FaceBatch:
         """Return a smaller batch: the pictures in the slice with their references."""
         rows = self._map(lambda tensor: tensor[chosen])
-        return replace(rows, names=self.names[chosen], identities=self.identities[chosen])
+        places = range(len(self))[chosen]
+        pending = tuple(left for group in self.pending if (left := group.within(places)) is not None)
+        return replace(rows, names=self.names[chosen], identities=self.identities[chosen], pending=pending)
+
+
+def unequal_sizes(name: str, degraded: torch.Tensor, sharp: torch.Tensor) -> ConfigError:
+    """Return the error for a degraded picture that has another size than its target, both (..., H, W)."""
+    return ConfigError(
+        f"degradation: the degraded picture of {name} has {degraded.shape[-1]} x {degraded.shape[-2]} pixels, the "
+        f"sharp one {sharp.shape[-1]} x {sharp.shape[-2]}; end the list with {{type: ResizeBack}}"
+    )

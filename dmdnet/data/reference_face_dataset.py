@@ -161,6 +161,7 @@ class ReferenceFaceDataset:
         lq_boxes = degraded_boxes(
             target, self.landmark_noise, self.box_jitter, generator(self.seed, draw.draw, Stream.BOXES)
         )
+        references, wrong_references = self._references(draw, flip)
         return FaceSample(
             lq=from_hwc(lq),
             lq_boxes=torch.from_numpy(lq_boxes),
@@ -168,7 +169,8 @@ class ReferenceFaceDataset:
             gt_boxes=torch.from_numpy(target.boxes()),
             name=record.name,
             identity=record.identity,
-            **self._references(draw, flip),
+            references=references,
+            wrong_references=wrong_references,
         )
 
     def _draw(self, index: Draw | int) -> Draw:
@@ -183,17 +185,16 @@ class ReferenceFaceDataset:
         face = self.face(record)
         return face.flipped() if flip else face
 
-    def _references(self, draw: Draw, flip: bool) -> dict[str, FaceStack | None]:
+    def _references(self, draw: Draw, flip: bool) -> tuple[FaceStack | None, FaceStack | None]:
+        if self.policy.count[1] == 0:
+            return None, None
         identity = self.records[draw.record].identity
-        chosen: dict[str, FaceStack | None] = {}
-        if self.policy.count[1] > 0:
-            rng = generator(self.seed, draw.draw, Stream.REFERENCES)
-            right = choose_references(draw.record, identity, self.people, self.policy, rng)
-            chosen["references"] = self._stack(right, flip)
-            if self.wrong_references:
-                wrong = wrong_person(identity, self.people, max(1, len(right)))
-                chosen["wrong_references"] = self._stack(wrong, flip)
-        return chosen
+        rng = generator(self.seed, draw.draw, Stream.REFERENCES)
+        right = choose_references(draw.record, identity, self.people, self.policy, rng)
+        if not self.wrong_references:
+            return self._stack(right, flip), None
+        wrong = wrong_person(identity, self.people, max(1, len(right)))
+        return self._stack(right, flip), self._stack(wrong, flip)
 
     def _stack(self, records: Sequence[int], flip: bool) -> FaceStack:
         faces = [self._read(record, flip) for record in records]

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dmdnet.data.batch import FaceBatch, References
+from dmdnet.data.batch import FaceBatch, PendingDegradation, References
+from dmdnet.degradations.base import Degradation
+from dmdnet.degradations.pipeline import Draws
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class FaceSample:
     """One draw of a data set. Pictures are uint8 RGB (3, S, S), boxes int32 (4, 4).
 
     `references` is None for a set without references; a set with references gives an empty stack where this sample
-    has none. `gt` is None for a set without ground truth.
+    has none. `gt` is None for a set without ground truth. `lq` is None where the degraded picture is still to be made
+    on the device: `pending` then has the operations and the parameters that make it from `gt`. `skipped` names the
+    pictures that could not be used and that others stand in for.
     """
 
-    lq: Tensor
+    lq: Tensor | None
     lq_boxes: Tensor
     name: str
     identity: str
@@ -39,19 +43,55 @@ class FaceSample:
     gt_boxes: Tensor | None = None
     references: FaceStack | None = None
     wrong_references: FaceStack | None = None
+    pending: tuple[tuple[Degradation, ...], Draws] | None = None
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> torch.Size:
+        """Shape of the sample's pictures, (3, S, S)."""
+        picture = self.gt if self.lq is None else self.lq
+        if picture is None:
+            raise ValueError(f"{self.name}: a sample has a degraded picture or a target")
+        return picture.shape
 
 
 def collate(samples: Sequence[FaceSample]) -> FaceBatch:
     """Return the batch of some samples; rows of references are padded with zeros to the longest, at least one."""
+    shape = samples[0].shape
     return FaceBatch(
-        lq_BCHW=torch.stack([sample.lq for sample in samples]),
+        lq_BCHW=_degraded(samples, shape),
         lq_boxes_B44=torch.stack([sample.lq_boxes for sample in samples]),
         names=tuple(sample.name for sample in samples),
         identities=tuple(sample.identity for sample in samples),
         gt_BCHW=_all_or_none([sample.gt for sample in samples]),
         gt_boxes_B44=_all_or_none([sample.gt_boxes for sample in samples]),
-        references=_pad([sample.references for sample in samples], samples[0].lq),
-        wrong_references=_pad([sample.wrong_references for sample in samples], samples[0].lq),
+        references=_pad([sample.references for sample in samples], shape),
+        wrong_references=_pad([sample.wrong_references for sample in samples], shape),
+        pending=_pending(samples),
+        skipped=tuple(message for sample in samples for message in sample.skipped),
+    )
+
+
+def _degraded(samples: Sequence[FaceSample], shape: torch.Size) -> Tensor:
+    """Stack the degraded pictures; what is pending is black, or has no pixels when everything is."""
+    present = [sample.lq for sample in samples if sample.lq is not None]
+    if len(present) == len(samples):
+        return torch.stack(present)
+    if not present:
+        return torch.empty(len(samples), shape[0], 0, 0, dtype=torch.uint8)
+    black = torch.zeros_like(present[0])
+    return torch.stack([black if sample.lq is None else sample.lq for sample in samples])
+
+
+def _pending(samples: Sequence[FaceSample]) -> tuple[PendingDegradation, ...]:
+    """Group what is pending by its operations: the sets of a mixture have their own."""
+    groups: dict[int, list[tuple[int, tuple[tuple[Degradation, ...], Draws]]]] = {}
+    for row, sample in enumerate(samples):
+        if sample.pending is not None:
+            groups.setdefault(id(sample.pending[0]), []).append((row, sample.pending))
+    return tuple(
+        PendingDegradation(group[0][1][0], tuple(row for row, _ in group), tuple(draws for _, (_, draws) in group))
+        for group in groups.values()
     )
 
 
@@ -61,11 +101,11 @@ def _all_or_none(tensors: Sequence[Tensor | None]) -> Tensor | None:
     return torch.stack(present) if len(present) == len(tensors) else None
 
 
-def _pad(stacks: Sequence[FaceStack | None], image: Tensor) -> References | None:
+def _pad(stacks: Sequence[FaceStack | None], shape: torch.Size) -> References | None:
     if all(stack is None for stack in stacks):
         return None
     rows = max(1, *(0 if stack is None else len(stack) for stack in stacks))
-    images = torch.zeros(len(stacks), rows, *image.shape, dtype=torch.uint8)
+    images = torch.zeros(len(stacks), rows, *shape, dtype=torch.uint8)
     boxes = torch.zeros(len(stacks), rows, 4, 4, dtype=torch.int32)
     mask = torch.zeros(len(stacks), rows, dtype=torch.bool)
     for row, stack in enumerate(stacks):

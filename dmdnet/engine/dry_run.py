@@ -39,7 +39,7 @@ def first_batch(options: Options, key: str) -> Any:
     phase: Phase = "train" if key.startswith("train") else "test"
     entry = options.datasets[key].model_copy(update={"num_worker_per_gpu": 0})
     dataset = build_dataset(entry, seed=options.manual_seed, phase=phase)
-    return next(iter(build_loader(dataset, entry, phase=phase)))
+    return next(iter(build_loader(dataset, entry, phase=phase))).degraded()
 
 
 def describe_networks(model: Model) -> list[str]:

@@ -61,8 +61,8 @@ def open_board(folder: Path, iteration: int, wanted: bool) -> Board:
 
 
 def first_faces(batch: FaceBatch, count: int = GRID_FACES) -> FaceBatch:
-    """Return the first faces of a batch."""
-    return batch.rows(slice(count))
+    """Return the first faces of a batch, degraded where that was still pending."""
+    return batch.rows(slice(count)).degraded()
 
 
 def picture_grid(batch: FaceBatch, restored: Mapping[str, Tensor]) -> Tensor:

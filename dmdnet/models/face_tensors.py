@@ -31,7 +31,7 @@ class FaceTensors:
 
 
 def face_tensors(batch: FaceBatch, device: torch.device, channels_last: bool = False) -> FaceTensors:
-    """Move a training batch to the device as uint8, and only then make it float.
+    """Move a training batch to the device as uint8, degrade there what is still pending, and only then make it float.
 
     A batch without references gets one empty row, so that every training step has the same graph.
 
@@ -39,7 +39,7 @@ def face_tensors(batch: FaceBatch, device: torch.device, channels_last: bool = F
         DataError: the batch has no targets.
     """
     mask_BR = None if batch.references is None else batch.references.mask_BR.cpu()
-    batch = batch.to(device, non_blocking=True)
+    batch = batch.to(device, non_blocking=True).degraded()
     if batch.gt_BCHW is None or batch.gt_boxes_B44 is None:
         raise DataError(f"the training data have no sharp targets ({', '.join(batch.names)}); give dataroot_gt")
     references = batch.references or _no_references(batch)
