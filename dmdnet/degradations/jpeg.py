@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from dmdnet.degradations.base import Probability, check_range
+from dmdnet.degradations.webp import through_file
 from dmdnet.registry import DEGRADATIONS
 
 
@@ -35,11 +36,9 @@ class JPEGCompression:
         return JPEGDraw(int(rng.integers(low, high + 1)))
 
     def apply(self, image: np.ndarray, params: JPEGDraw) -> np.ndarray:
-        """Return the picture after compression."""
-        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        encoded, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, params.quality])
-        if not encoded:  # only a picture beyond JPEG's 65,500 pixels a side comes here
-            raise ValueError(f"a picture of shape {image.shape} cannot be written as JPEG")
-        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-        assert decoded is not None  # it was encoded two lines above
-        return decoded
+        """Return the picture after compression.
+
+        Raises:
+            DataError: a side is longer than JPEG's 65,500 pixels.
+        """
+        return through_file(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, params.quality])

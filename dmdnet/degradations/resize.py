@@ -1,4 +1,4 @@
-"""Downsampling by a random factor, and back to the size at the start."""
+"""Resizing: down by a random factor, up or down or not at all, and back to the size at the start."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.degradations.choices import Weight, pick, thresholds
 from dmdnet.errors import ConfigError
 from dmdnet.registry import DEGRADATIONS
 
@@ -47,16 +48,13 @@ class Downsample:
         scale: Range,
         distribution: Literal["uniform", "log"] = "uniform",
         modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = ("bilinear",),
-        weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None,
+        weights: tuple[Weight, ...] | None = None,
         prob: Probability = 1.0,
     ) -> None:
         self.scale = check_range("Downsample: scale", scale, minimum=0.1)
-        if weights is not None and (len(weights) != len(modes) or sum(weights) <= 0):
-            raise ConfigError(f"Downsample: weights {list(weights)} do not fit the {len(modes)} modes {list(modes)}")
-        chances = np.array(weights if weights is not None else [1.0] * len(modes))
         self.distribution = distribution
         self.modes = modes
-        self.thresholds = np.cumsum(chances / chances.sum())
+        self.thresholds = thresholds("Downsample", weights, len(modes))
         self.prob = prob
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ResizeDraw | None:
@@ -68,8 +66,56 @@ class Downsample:
             factor = math.exp(rng.uniform(math.log(low), math.log(high)))
         else:
             factor = rng.uniform(low, high)
-        mode = self.modes[min(int(np.searchsorted(self.thresholds, rng.random(), "right")), len(self.modes) - 1)]
+        mode = self.modes[pick(self.thresholds, rng)]
         height, width = (max(1, int(side // factor)) for side in size)
+        return ResizeDraw(height, width, mode)
+
+    def apply(self, image: np.ndarray, params: ResizeDraw) -> np.ndarray:
+        """Return the picture at the drawn size."""
+        return resize(image, params)
+
+
+@DEGRADATIONS.register()
+class Resize:
+    """Enlarge, reduce or keep, by weight; sizes are the size at the start times a factor.
+
+    Args:
+        factor: smallest and largest factor, below and above 1: a reduction is uniform between the smallest and 1, an
+            enlargement between 1 and the largest.
+        up_down_keep: weights of enlarging, reducing, and the factor 1.
+        base: the size at the start is first divided by this (2 or more for the second round of a pipeline whose end
+            is smaller than its start).
+        modes: interpolations, drawn with `weights` when given.
+    """
+
+    def __init__(
+        self,
+        *,
+        factor: Range,
+        up_down_keep: tuple[Weight, Weight, Weight] = (0.2, 0.7, 0.1),
+        base: Annotated[float, Field(ge=1)] = 1.0,
+        modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = ("area", "bilinear", "bicubic"),
+        weights: tuple[Weight, ...] | None = None,
+        prob: Probability = 1.0,
+    ) -> None:
+        self.factor = check_range("Resize: factor", factor, minimum=0.01, maximum=16.0)
+        if not factor[0] <= 1.0 <= factor[1]:
+            raise ConfigError(f"Resize: factor [{factor[0]:g}, {factor[1]:g}] does not hold 1; use Downsample")
+        self.direction = thresholds("Resize: up_down_keep", up_down_keep, 3)
+        self.base = base
+        self.modes = modes
+        self.thresholds = thresholds("Resize", weights, len(modes))
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ResizeDraw | None:
+        """Return the size to reach (at least one pixel), None when the picture stays as it is."""
+        if rng.random() >= self.prob:
+            return None
+        low, high = self.factor
+        bounds = ((1.0, high), (low, 1.0), (1.0, 1.0))[pick(self.direction, rng)]
+        factor = rng.uniform(*bounds) / self.base
+        mode = self.modes[pick(self.thresholds, rng)]
+        height, width = (max(1, int(side * factor)) for side in size)
         return ResizeDraw(height, width, mode)
 
     def apply(self, image: np.ndarray, params: ResizeDraw) -> np.ndarray:

@@ -7,8 +7,9 @@ import numpy as np
 import pydantic
 import pytest
 
-from dmdnet.degradations.blur import SMALLEST_SIGMA, BlurDraw, GaussianBlur, gaussian_kernel
+from dmdnet.degradations.blur import GaussianBlur
 from dmdnet.degradations.jpeg import JPEGCompression, JPEGDraw
+from dmdnet.degradations.kernels import SMALLEST_SIGMA, BlurDraw, gaussian_kernel
 from dmdnet.degradations.noise import GaussianNoise, NoiseDraw, normal_field
 from dmdnet.degradations.resize import Downsample, ResizeBack, ResizeDraw
 from dmdnet.errors import ConfigError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import pickle
 
 import cv2
 import numpy as np
@@ -20,6 +21,17 @@ EXAMPLES = {
     "GaussianNoise": {"sigma": (1.0, 20.0)},
     "JPEGCompression": {"quality": (30, 90)},
     "ResizeBack": {},
+    "GeneralizedGaussianBlur": {"sigma": (0.5, 6.0)},
+    "PlateauBlur": {"sigma": (0.5, 6.0)},
+    "MotionBlur": {"length": (3.0, 30.0)},
+    "SincBlur": {},
+    "Resize": {"factor": (0.2, 1.5)},
+    "WebPCompression": {"quality": (30, 90)},
+    "ColorJitter": {"brightness": (0.8, 1.2), "contrast": (0.8, 1.2), "hue": (-20.0, 20.0), "shift": 20.0},
+    "Grayscale": {},
+    "OneOf": {"ops": ({"type": "JPEGCompression", "quality": (30, 90)}, {"type": "MotionBlur", "length": (3.0, 9.0)})},
+    "Shuffle": {"ops": ({"type": "JPEGCompression", "quality": (30, 90)}, {"type": "SincBlur"})},
+    "Sequential": {"ops": ({"type": "WebPCompression", "quality": (30, 90)}, {"type": "SincBlur"}), "times": (1, 3)},
     "Preset": {"name": "gfpgan"},
 }
 
@@ -37,6 +49,19 @@ def build(name: str, /, **options: object) -> tuple:
     return build_degradation([DEGRADATIONS.component(name, **options)])
 
 
+def assert_plain(draw: object) -> None:
+    """Nothing but plain numbers, words and tuples, in frozen dataclasses."""
+    if isinstance(draw, tuple):
+        for part in draw:
+            assert_plain(part)
+    elif dataclasses.is_dataclass(draw):
+        assert type(draw).__dataclass_params__.frozen
+        for field in dataclasses.fields(draw):
+            assert_plain(getattr(draw, field.name))
+    else:
+        assert draw is None or type(draw) in (int, float, bool, str)
+
+
 def test_every_registered_degradation_is_tested() -> None:
     ours = {n for n in DEGRADATIONS.names() if DEGRADATIONS.get(n).__module__.startswith("dmdnet.degradations")}
     assert ours == set(EXAMPLES)
@@ -49,8 +74,8 @@ class TestEveryDegradation:
         draw = op.draw(rng(3), (64, 64))
         assert draw == op.draw(rng(3), (64, 64))
         hash(draw)
-        if dataclasses.is_dataclass(draw):
-            assert all(type(value) in (int, float, bool, str) for value in dataclasses.asdict(draw).values())
+        assert pickle.loads(pickle.dumps(draw)) == draw
+        assert_plain(draw)
 
     def test_applies_one_draw_always_alike_and_leaves_its_input(self, name: str) -> None:
         (op,) = build(name, **EXAMPLES[name])

@@ -1,0 +1,112 @@
+"""Changes of colour: brightness, contrast, saturation, hue, a cast, and grey.
+
+All of them together are one affine map of (R, G, B), rounded once: the same numbers on every device.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.registry import DEGRADATIONS
+
+LUMA = np.array([0.299, 0.587, 0.114])  # BT.601, as JPEG and OpenCV's grey pictures
+TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+
+
+@dataclass(frozen=True)
+class ColorDraw:
+    """Factors of brightness, contrast and saturation, a turn of the hue (radians), and shifts in grey levels."""
+
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+    shift_red: float
+    shift_green: float
+    shift_blue: float
+
+
+@DEGRADATIONS.register()
+class ColorJitter:
+    """Change colours as light and cameras do.
+
+    Args:
+        brightness, contrast, saturation: ranges of factors, uniform; 1 changes nothing. Contrast is about the
+            picture's mean grey, saturation about each pixel's own grey.
+        hue: range of the turn of the hue, degrees, uniform; greys and every pixel's luma stay.
+        shift: largest cast: to each channel a number uniform in -shift..shift is added (grey levels).
+    """
+
+    def __init__(
+        self,
+        *,
+        brightness: Range = (1.0, 1.0),
+        contrast: Range = (1.0, 1.0),
+        saturation: Range = (1.0, 1.0),
+        hue: Range = (0.0, 0.0),
+        shift: Annotated[float, Field(ge=0, le=255)] = 0.0,
+        prob: Probability = 1.0,
+    ) -> None:
+        self.brightness = check_range("ColorJitter: brightness", brightness)
+        self.contrast = check_range("ColorJitter: contrast", contrast)
+        self.saturation = check_range("ColorJitter: saturation", saturation)
+        self.hue = check_range("ColorJitter: hue", hue, minimum=-180.0, maximum=180.0)
+        self.shift = shift
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ColorDraw | None:
+        """Return the factors, None when the colours stay."""
+        if rng.random() >= self.prob:
+            return None
+        brightness, contrast, saturation = (
+            float(rng.uniform(*bounds)) for bounds in (self.brightness, self.contrast, self.saturation)
+        )
+        hue = math.radians(float(rng.uniform(*self.hue)))
+        red, green, blue = rng.uniform(-self.shift, self.shift, 3).tolist()
+        return ColorDraw(brightness, contrast, saturation, hue, red, green, blue)
+
+    def apply(self, image: np.ndarray, params: ColorDraw) -> np.ndarray:
+        """Return the picture in its new colours, limited to 0..255."""
+        return cv2.transform(image, color_map(params, cv2.mean(image)[:3]))
+
+
+@DEGRADATIONS.register()
+class Grayscale:
+    """Take the colours away: all three channels become the luma 0.299 R + 0.587 G + 0.114 B."""
+
+    def __init__(self, *, prob: Probability = 1.0) -> None:
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ColorDraw | None:
+        """Return a saturation of 0, None when the colours stay."""
+        if rng.random() >= self.prob:
+            return None
+        return ColorDraw(1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+    def apply(self, image: np.ndarray, params: ColorDraw) -> np.ndarray:
+        """Return the grey picture, three channels."""
+        return cv2.transform(image, color_map(params, (0.0, 0.0, 0.0)))
+
+
+def color_map(params: ColorDraw, mean: tuple[float, ...]) -> np.ndarray:
+    """Return the affine map of a column (R, G, B, 1), float32 (3, 4): hue, saturation, contrast, brightness, shifts.
+
+    Args:
+        mean: mean R, G, B of the picture, grey levels; only contrast looks at it.
+    """
+    turn = np.eye(3)
+    turn[1:, 1:] = [[math.cos(params.hue), -math.sin(params.hue)], [math.sin(params.hue), math.cos(params.hue)]]
+    hue = np.linalg.inv(TO_YIQ) @ turn @ TO_YIQ
+    grey = np.tile(LUMA, (3, 1))
+    saturation = params.saturation * np.eye(3) + (1.0 - params.saturation) * grey
+    linear = params.brightness * params.contrast * (saturation @ hue)
+    middle = params.brightness * (1.0 - params.contrast) * float(LUMA @ np.array(mean))
+    offset = middle + np.array([params.shift_red, params.shift_green, params.shift_blue])
+    return np.concatenate([linear, offset[:, None]], axis=1).astype(np.float32)

@@ -1,0 +1,107 @@
+"""Operations made of operations: one of several, all in a drawn order, a list several times."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from dmdnet.degradations.base import Probability
+from dmdnet.degradations.choices import Weight, pick, thresholds
+from dmdnet.degradations.pipeline import Draws, apply_degradation, build_degradation, draw_degradation
+from dmdnet.errors import ConfigError
+from dmdnet.registry import DEGRADATIONS, Component
+
+Ops = Annotated[tuple[Annotated[Component, DEGRADATIONS], ...], Field(min_length=1)]
+Count = Annotated[int, Field(ge=0, le=16)]
+
+
+@dataclass(frozen=True)
+class OneOfDraw:
+    """Which operation, and its draw."""
+
+    index: int
+    params: Hashable
+
+
+@dataclass(frozen=True)
+class ShuffleDraw:
+    """The draws of all operations in the order of the options, and the order in which they are applied."""
+
+    order: tuple[int, ...]
+    draws: Draws
+
+
+@DEGRADATIONS.register()
+class OneOf:
+    """Apply one of `ops`, chosen with `weights` (equal ones when left out)."""
+
+    def __init__(self, *, ops: Ops, weights: tuple[Weight, ...] | None = None, prob: Probability = 1.0) -> None:
+        self.ops = build_degradation(ops)
+        self.thresholds = thresholds("OneOf", weights, len(ops))
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> OneOfDraw | None:
+        """Return the choice and its draw, None when nothing is to be done."""
+        if rng.random() >= self.prob:
+            return None
+        index = pick(self.thresholds, rng)
+        params = self.ops[index].draw(rng, size)
+        return None if params is None else OneOfDraw(index, params)
+
+    def apply(self, image: np.ndarray, params: OneOfDraw) -> np.ndarray:
+        """Return the picture after the chosen operation."""
+        return self.ops[params.index].apply(image, params.params)
+
+
+@DEGRADATIONS.register()
+class Shuffle:
+    """Apply all `ops`, in an order that is drawn anew each time, all orders equally likely."""
+
+    def __init__(self, *, ops: Ops, prob: Probability = 1.0) -> None:
+        self.ops = build_degradation(ops)
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ShuffleDraw | None:
+        """Return the order and the draws, None when nothing is to be done."""
+        if rng.random() >= self.prob:
+            return None
+        order = tuple(rng.permutation(len(self.ops)).tolist())
+        return ShuffleDraw(order, draw_degradation(self.ops, rng, size))
+
+    def apply(self, image: np.ndarray, params: ShuffleDraw) -> np.ndarray:
+        """Return the picture after the operations in the drawn order."""
+        ops = [self.ops[index] for index in params.order]
+        return apply_degradation(image, ops, tuple(params.draws[index] for index in params.order))
+
+
+@DEGRADATIONS.register()
+class Sequential:
+    """Apply all `ops` in their order, the whole list `times` times (uniform, both ends included) with new draws.
+
+    `times: [2, 2]` is a second-order degradation.
+    """
+
+    def __init__(self, *, ops: Ops, times: tuple[Count, Count] = (1, 1), prob: Probability = 1.0) -> None:
+        if times[0] > times[1]:
+            raise ConfigError(f"Sequential: times {list(times)} has its smaller number last; turn them round")
+        self.ops = build_degradation(ops)
+        self.times = times
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[Draws, ...] | None:
+        """Return the draws of each round, None when there is none."""
+        if rng.random() >= self.prob:
+            return None
+        low, high = self.times
+        rounds = low if low == high else int(rng.integers(low, high + 1))
+        return tuple(draw_degradation(self.ops, rng, size) for _ in range(rounds)) or None
+
+    def apply(self, image: np.ndarray, params: tuple[Draws, ...]) -> np.ndarray:
+        """Return the picture after all rounds."""
+        for draws in params:
+            image = apply_degradation(image, self.ops, draws)
+        return image

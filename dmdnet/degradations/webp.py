@@ -1,0 +1,63 @@
+"""WebP compression, by the encoder and decoder that make real files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dmdnet.degradations.base import Probability, check_range
+from dmdnet.errors import DataError
+from dmdnet.registry import DEGRADATIONS
+
+
+@dataclass(frozen=True)
+class WebPDraw:
+    """The quality 1..100 that libwebp is given."""
+
+    quality: int
+
+
+@DEGRADATIONS.register()
+class WebPCompression:
+    """Compress to lossy WebP with a whole quality uniform in `quality`, both ends included, and read it back."""
+
+    def __init__(self, *, quality: tuple[int, int], prob: Probability = 1.0) -> None:
+        check_range("WebPCompression: quality", quality, minimum=1, maximum=100)
+        self.quality = quality
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> WebPDraw | None:
+        """Return the quality, None when the picture is not compressed."""
+        if rng.random() >= self.prob:
+            return None
+        low, high = self.quality
+        return WebPDraw(int(rng.integers(low, high + 1)))
+
+    def apply(self, image: np.ndarray, params: WebPDraw) -> np.ndarray:
+        """Return the picture after compression.
+
+        Raises:
+            DataError: a side is longer than WebP's 16,383 pixels.
+        """
+        return through_file(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, params.quality])
+
+
+def through_file(image: np.ndarray, suffix: str, options: list[int]) -> np.ndarray:
+    """Return uint8 RGB `image` after it was written as a file of the kind `suffix` (in memory) and read again.
+
+    Raises:
+        DataError: the format cannot hold a picture of this size.
+    """
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    try:
+        encoded, data = cv2.imencode(suffix, bgr, options)
+    except cv2.error:
+        encoded = False
+    if not encoded:
+        height, width = image.shape[:2]
+        raise DataError(f"a picture of {width} x {height} pixels cannot be written as {suffix}; make it smaller")
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    assert decoded is not None  # it was encoded two lines above
+    return decoded
