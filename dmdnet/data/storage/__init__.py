@@ -2,5 +2,7 @@
 
 from dmdnet.data.storage.base import MountedStorage, Storage
 from dmdnet.data.storage.disk import DiskStorage
+from dmdnet.data.storage.lmdb import LMDBStorage
+from dmdnet.data.storage.opening import open_storage
 
-__all__ = ["DiskStorage", "MountedStorage", "Storage"]
+__all__ = ["DiskStorage", "LMDBStorage", "MountedStorage", "Storage", "open_storage"]

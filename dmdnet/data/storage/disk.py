@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from dmdnet.data.storage.keys import check_key
 from dmdnet.data.storage.natural import natural_key
 from dmdnet.errors import DataError
 from dmdnet.images import IMAGE_SUFFIXES, read_file
 
 
 class DiskStorage:
-    """The files below `root`. Links to folders are followed, since large sets are often linked into place.
+    """The files below `root`. Links are followed, since large sets are often linked into place.
 
-    Hidden files and folders are not listed.
+    Hidden files and folders are not listed. Nothing is ever written.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -25,25 +27,44 @@ class DiskStorage:
         Raises:
             DataError: the key leads out of the root, or the file is missing or cannot be read.
         """
-        return read_file(self._path(key))
+        return read_file(self.root / check_key(key, self.root))
 
     def list_keys(self) -> list[str]:
-        """Return the pictures below the root by their suffix, in natural order."""
-        found = []
-        for folder, subfolders, files in os.walk(self.root, followlinks=True):
-            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-            below = Path(folder).relative_to(self.root).as_posix()
-            prefix = "" if below == "." else f"{below}/"
-            for name in files:
-                if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
-                    found.append(f"{prefix}{name}")
-        return sorted(found, key=natural_key)
+        """Return the pictures below the root by their suffix, in natural order.
+
+        Raises:
+            DataError: a folder cannot be listed, links lead round in a circle, or a name is no text.
+        """
+        keys = list(_pictures(self.root, "", os.path.realpath(self.root)))
+        _check_text(keys, self.root)
+        return sorted(keys, key=natural_key)
 
     def where(self, key: str) -> str:
         """Return the full path of a key."""
         return str(self.root / key)
 
-    def _path(self, key: str) -> Path:
-        if key.startswith("/") or "\\" in key or "\0" in key or ".." in key.split("/"):
-            raise DataError(f"{key!r}: leads out of {self.root}; keys are relative and without '..'")
-        return self.root / key
+
+def _pictures(folder: str | os.PathLike[str], prefix: str, real: str) -> Iterator[str]:
+    """Yield the pictures below `folder`, whose path without links is `real`."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed: {error.strerror or error}") from error
+    for entry in entries:
+        if entry.name[0] == ".":
+            continue
+        if entry.is_dir():
+            below = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, entry.name)
+            if entry.is_symlink() and os.path.commonpath([below, real]) == below:
+                raise DataError(f"{entry.path}: links back to {below}, in which it lies; remove the link")
+            yield from _pictures(entry.path, f"{prefix}{entry.name}/", below)
+        elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
+            yield f"{prefix}{entry.name}"
+
+
+def _check_text(keys: list[str], root: Path) -> None:
+    try:
+        "".join(keys).encode()
+    except UnicodeEncodeError as error:
+        bad = next(key for key in keys if any("\ud800" <= letter <= "\udfff" for letter in key))
+        raise DataError(f"{root}: the name {bad!r} is not valid UTF-8; rename it") from error

@@ -1,0 +1,137 @@
+"""Pictures in an LMDB as BasicSR makes them.
+
+A folder `<name>.lmdb` with data.mdb, lock.mdb and meta_info.txt. Values are whole picture files, keys their names
+without suffix.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+import zlib
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from dmdnet.data.storage.keys import check_key
+from dmdnet.data.storage.lmdb_lists import CHECKSUMS, META_INFO, read_checksums, read_names
+from dmdnet.data.storage.lmdb_pages import check_pages
+from dmdnet.data.storage.natural import natural_key
+from dmdnet.errors import DataError
+from dmdnet.images import IMAGE_SUFFIXES
+
+DATA = "data.mdb"
+
+
+class LMDBStorage:
+    """The pictures of one LMDB, read only and without locks, from any number of threads and processes.
+
+    It can be pickled, and used before and after a fork: each process opens the file itself when it first reads.
+
+    Args:
+        root: the folder, `<name>.lmdb`.
+        verify_checksums: hold every value against `checksums.txt` (2 microseconds per 10 KB).
+
+    Raises:
+        DataError: it is no LMDB, it is cut short, meta_info.txt is missing or does not list what is there, or
+            checksums are to be verified and there are none.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], *, verify_checksums: bool = False) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            reason = "is a file; an LMDB is a folder" if self.root.exists() else "there is no such folder"
+            raise DataError(f"{self.root}: {reason} with {DATA} and {META_INFO} in it")
+        entries = check_pages(self.root / DATA).entries
+        listed = len(read_names(self.root))
+        if entries != listed:
+            raise DataError(
+                f"{self.root}: {META_INFO} lists {listed:,} pictures, {DATA} holds {entries:,}; they do not belong "
+                "together, or one is of an unfinished copy. Copy both again"
+            )
+        self.checksums = read_checksums(self.root) if verify_checksums else None
+        if verify_checksums and self.checksums is None:
+            raise DataError(
+                f"{self.root}: has no {CHECKSUMS} to verify against; LMDBs of scripts/make_lmdb.py have one"
+            )
+        self._opened: tuple[int, lmdb.Environment] | None = None
+
+    def read(self, key: str) -> bytes:
+        """Return the picture file of a key, given with or without its suffix.
+
+        Raises:
+            DataError: there is none, its checksum is wrong, or LMDB cannot read it.
+        """
+        check_key(key, self.root)
+        stem, suffix = os.path.splitext(key)
+        names = (stem, key) if suffix.lower() in IMAGE_SUFFIXES else (key,)
+        try:
+            with self._environment().begin() as transaction:
+                for name in names:
+                    data = transaction.get(name.encode())
+                    if data is not None:
+                        return self._checked(name, bytes(data))
+        except lmdb.Error as error:
+            raise DataError(f"{self.where(key)}: cannot be read: {error}") from error
+        raise DataError(f"{self.where(key)}: there is no such picture; {META_INFO} lists what there is")
+
+    def list_keys(self) -> list[str]:
+        """Return the names in meta_info.txt, with their suffixes, in natural order."""
+        return sorted(read_names(self.root), key=natural_key)
+
+    def where(self, key: str) -> str:
+        """Return the LMDB and the key, as if it were a path."""
+        return str(self.root / key)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_opened": None}
+
+    def _environment(self) -> lmdb.Environment:
+        opened = self._opened
+        if opened is None or opened[0] != os.getpid():
+            opened = os.getpid(), _ENVIRONMENTS.open(self.root)
+            self._opened = opened
+        return opened[1]
+
+    def _checked(self, key: str, data: bytes) -> bytes:
+        if self.checksums is not None:
+            found, expected = zlib.crc32(data), self.checksums.get(key)
+            if found != expected:
+                stored = "none" if expected is None else f"{expected:08x}"
+                raise DataError(
+                    f"{self.where(key)}: is damaged: its CRC-32 is {found:08x}, {CHECKSUMS} says {stored}; "
+                    "copy or make the LMDB again"
+                )
+        return data
+
+
+class _Environments:
+    """The LMDBs that this process has open: the library allows each only once in a process, however many read it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.opened: weakref.WeakValueDictionary[str, lmdb.Environment] = weakref.WeakValueDictionary()
+
+    def open(self, root: Path) -> lmdb.Environment:
+        place = os.path.realpath(root)
+        with self.lock:
+            environment = self.opened.get(place)
+            if environment is None:
+                check_pages(root / DATA)
+                environment = lmdb.open(place, readonly=True, create=False, lock=False, readahead=False)
+                self.opened[place] = environment
+            return environment
+
+    def forget(self) -> None:
+        """In a forked child: close what the parent had open, which must not be used here; the parent keeps its own."""
+        for environment in list(self.opened.values()):
+            environment.close()
+        self.opened.clear()
+        self.lock = threading.Lock()  # a thread of the parent may have held it
+
+
+_ENVIRONMENTS = _Environments()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ENVIRONMENTS.forget)
