@@ -1,63 +1,79 @@
-"""The registry of layouts and what they share: listing pictures the same way on every machine."""
+"""The registry of layouts and what they share: roots that are there, and pictures listed the same way everywhere."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from dmdnet.data.manifest import Manifest, Row
 from dmdnet.data.records import FaceRecord
+from dmdnet.data.storage import DiskStorage, Storage
+from dmdnet.data.storage.natural import natural_key
 from dmdnet.errors import DataError
-from dmdnet.images import IMAGE_SUFFIXES
 from dmdnet.registry import Registry
 
 LAYOUTS = Registry("layout", "dmdnet.data.layouts")
+LANDMARKS_FOLDER = "landmarks"
+
+__all__ = ["LANDMARKS_FOLDER", "LAYOUTS", "Layout", "natural_key"]
 
 
 class Layout(Protocol):
     """Where a data set's pictures, people and landmarks are."""
 
-    def records(self) -> list[FaceRecord]:
+    def manifest(self) -> Manifest:
         """Return all faces in an order that depends on their names only.
 
         Raises:
-            DataError: the root is missing or holds no picture in this layout; the message shows the layout.
+            DataError: a root is missing or holds no picture in this layout; the message shows the layout.
         """
         ...
 
 
-def image_files(root: Path) -> Iterator[Path]:
-    """Yield the pictures below `root` by their suffix, in an unspecified order; hidden files and folders are left out.
+def open_root(root: str, option: str, expected: str) -> Storage:
+    """Return the storage at `root`, a folder or an LMDB.
 
-    Links to folders are followed, since large sets are often linked into place.
+    Args:
+        root: as the option file names it.
+        option: its name, for messages.
+        expected: a sentence that shows the layout and says where it comes from.
+
+    Raises:
+        DataError: there is nothing, or a file where a folder is needed.
     """
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
-                yield Path(folder, name)
+    path = Path(root)
+    if not path.is_dir():
+        reason = "is a file, a folder is needed" if path.exists() else "does not exist"
+        raise DataError(f"{option}: {root} {reason}. {expected}")
+    return DiskStorage(path)
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a sort key for relative names in which 2.png comes before 10.png and folders stay together."""
-    return tuple(_part_key(part) for part in name.split("/"))
+def found_pictures(storage: Storage, root: str, option: str, expected: str) -> list[str]:
+    """Return the keys of all pictures in natural order; raise DataError when there is none."""
+    keys = storage.list_keys()
+    if not keys:
+        raise no_pictures(root, option, expected)
+    return keys
 
 
-def _part_key(part: str) -> tuple[int, int, str]:
-    stem = part.rsplit(".", 1)[0]
-    return (0, int(stem), part) if stem.isascii() and stem.isdigit() else (1, 0, part)
+def no_pictures(root: str, option: str, expected: str) -> DataError:
+    """Return the error for a root without pictures in its layout."""
+    return DataError(f"{option}: {root} holds no picture in this layout. {expected}")
 
 
-def require_folder(root: Path, option: str, layout: str) -> None:
-    """Raise DataError when `root` is not a folder; `layout` tells what is expected there."""
-    if not root.is_dir():
-        reason = "is a file, a folder is needed" if root.exists() else "does not exist"
-        raise DataError(f"{option}: {root} {reason}. {layout}")
+def landmark_folder(dataroot_landmarks: str | None, root: str) -> Path:
+    """Return the folder of landmark files: the one that is named, else `landmarks` beside `root`."""
+    return Path(dataroot_landmarks) if dataroot_landmarks else Path(root).parent / LANDMARKS_FOLDER
 
 
-def require_records(records: list[FaceRecord], root: Path, option: str, layout: str) -> list[FaceRecord]:
-    """Return the records, sorted; raise DataError when there is none."""
-    if not records:
-        raise DataError(f"{option}: {root} holds no picture in this layout. {layout}")
-    return sorted(records, key=lambda record: natural_key(record.name))
+def stem_of(name: str) -> str:
+    """Return a picture's relative name without its suffix."""
+    head, slash, last = name.rpartition("/")
+    stem, dot, _ = last.rpartition(".")
+    return f"{head}{slash}{stem if dot and stem else last}"
+
+
+def records_of(rows: Iterable[Row], root: str) -> list[FaceRecord]:
+    """Return rows in the old form, until the data sets read manifests."""
+    return [FaceRecord(row.name, Path(root) / row.picture, Path(row.landmark_file), row.identity) for row in rows]

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dmdnet.data.layouts.base import LAYOUTS, image_files, require_folder, require_records
+from dmdnet.data.layouts.base import (
+    LAYOUTS,
+    found_pictures,
+    landmark_folder,
+    open_root,
+    records_of,
+    stem_of,
+)
+from dmdnet.data.manifest import Manifest, Row
 from dmdnet.data.records import FaceRecord
-
-LANDMARKS_FOLDER = "landmarks"
 
 
 @LAYOUTS.register()
@@ -17,24 +23,27 @@ class FFHQLayout:
     So no picture has references of its own person.
 
     Args:
-        dataroot_gt: the folder `images1024x1024` (or the flat folder of pictures).
+        dataroot_gt: the folder `images1024x1024`, the flat folder of pictures, or an LMDB made of either.
         dataroot_landmarks: `<name>.txt` in a parallel tree; by default the folder `landmarks` beside `dataroot_gt`.
             Files that it lacks are made and written there.
     """
 
     def __init__(self, *, dataroot_gt: str, dataroot_landmarks: str | None = None) -> None:
-        self.root = Path(dataroot_gt)
-        self.landmarks = Path(dataroot_landmarks) if dataroot_landmarks else self.root.parent / LANDMARKS_FOLDER
+        self.root = dataroot_gt
+        self.landmarks = landmark_folder(dataroot_landmarks, dataroot_gt)
 
-    def records(self) -> list[FaceRecord]:
+    def manifest(self) -> Manifest:
         """Return the faces in the order of their numbers; the identity is the name without its suffix."""
-        layout = (
-            f"The layout is FFHQ's: {self.root / '00000' / '00000.png'} or {self.root / '00000.png'}; get FFHQ "
+        root = Path(self.root)
+        expected = (
+            f"The layout is FFHQ's: {root / '00000' / '00000.png'} or {root / '00000.png'}; get FFHQ "
             "(images1024x1024) from NVlabs/ffhq-dataset and put it there (datasets/README.md)"
         )
-        require_folder(self.root, "dataroot_gt", layout)
-        records = []
-        for path in image_files(self.root):
-            name = path.relative_to(self.root).as_posix()
-            records.append(FaceRecord(name, path, self.landmarks / f"{name}.txt", name.rsplit(".", 1)[0]))
-        return require_records(records, self.root, "dataroot_gt", layout)
+        storage = open_root(self.root, "dataroot_gt", expected)
+        keys = found_pictures(storage, self.root, "dataroot_gt", expected)
+        rows = [Row(key, stem_of(key), key, landmark_file=str(self.landmarks / f"{key}.txt")) for key in keys]
+        return Manifest.from_rows(rows, storage=storage, origin=self.root)
+
+    def records(self) -> list[FaceRecord]:
+        """Return the same in the old form."""
+        return records_of(self.manifest(), self.root)

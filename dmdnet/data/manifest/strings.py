@@ -7,6 +7,8 @@ from typing import overload
 
 import numpy as np
 
+from dmdnet.errors import DataError
+
 
 class Strings(Sequence[str]):
     """An immutable sequence of strings.
@@ -22,10 +24,29 @@ class Strings(Sequence[str]):
 
     @classmethod
     def of(cls, values: Iterable[str]) -> Strings:
-        """Return the sequence of `values`."""
-        encoded = [value.encode() for value in values]
+        """Return the sequence of `values`.
+
+        Raises:
+            DataError: a value is the name of a file whose bytes are no UTF-8.
+        """
+        encoded = [_encoded(value) for value in values]
         ends = np.cumsum([len(value) for value in encoded], dtype=np.int64)
         return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), ends)
+
+    def take(self, numbers: np.ndarray) -> Strings:
+        """Return the strings at `numbers`, int64 (M,), in that order."""
+        starts, lengths = self.starts()[numbers], self.lengths()[numbers]
+        ends = np.cumsum(lengths, dtype=np.int64)
+        places = np.arange(len(lengths) and int(ends[-1])) + np.repeat(starts - (ends - lengths), lengths)
+        return Strings(self.data[places], ends)
+
+    def starts(self) -> np.ndarray:
+        """Return where each string begins in `data`, int64 (N,)."""
+        return np.concatenate([np.zeros(min(1, len(self.ends)), np.int64), self.ends[:-1]])
+
+    def lengths(self) -> np.ndarray:
+        """Return the length of each string in bytes, int64 (N,)."""
+        return np.diff(self.ends, prepend=0)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -48,3 +69,10 @@ class Strings(Sequence[str]):
         for end in self.ends.tolist():
             yield data[start:end].decode()
             start = end
+
+
+def _encoded(value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{value!r}: the name is not UTF-8; rename the file") from None
