@@ -35,7 +35,10 @@ FLOORS = (
     ),
 )
 GROUND = FLOORS[-1]
-NEIGHBOURS = {("engine", "evaluation")}  # validation during training
+NEIGHBOURS = {
+    ("engine", "evaluation"),  # validation during training
+    ("degradations", "ops"),  # degrading a batch on the device
+}
 # The ground floor has stairs of its own: each of these imports only those after it (and `errors`).
 GROUND_ORDER = ("config", "weights", "images", "image_integrity", "files", "basicsr_bridge", "registry", "typed")
 

@@ -37,9 +37,10 @@ class BatchDegradation(Protocol):
     """An operation that also has a form for a batch on the device; without one it is applied picture by picture."""
 
     def apply_batch(self, canvas: Canvas, params_B: Sequence[Any]) -> Canvas:
-        """Return the degraded canvas; a picture whose parameters are None stays as it is.
+        """Return the degraded canvas: the same pictures as `apply` gives, on average within one grey level.
 
-        The same parameters give the same picture as `apply`, on average within one grey level.
+        The canvas holds only pictures that are to be degraded, `params_B` the draw of each: none of them is None.
+        Nothing may wait for the device; what depends on the draws is worked out on the host.
         """
 
 

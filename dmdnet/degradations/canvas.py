@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dmdnet.errors import DataError
+from dmdnet.ops.degrade.to_device import to_device
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Canvas:
 
     Args:
         pixels_BCHW: float32 RGB, whole numbers 0..255 (what a uint8 picture between two operations would hold); what
-            lies outside a picture's size is undefined and is not to be read.
+            lies outside a picture's size is finite, but undefined.
         sizes: (height, width) of each picture, on the host: operations know all shapes without asking the device.
     """
 
@@ -35,6 +38,28 @@ class Canvas:
         height, width = images_BCHW.shape[2:]
         return cls(images_BCHW.float(), ((height, width),) * len(images_BCHW))
 
+    def with_pixels(self, pixels_BCHW: Tensor) -> Canvas:
+        """Return a canvas of other pixels; the sizes stay."""
+        return Canvas(pixels_BCHW, self.sizes)
+
+    def select(self, rows: Sequence[int]) -> Canvas:
+        """Return the canvas of some of the pictures."""
+        index = to_device(np.array(rows, np.int64), self.pixels_BCHW.device)
+        return Canvas(self.pixels_BCHW.index_select(0, index), tuple(self.sizes[row] for row in rows))
+
+    def replace(self, rows: Sequence[int], pictures: Canvas) -> Canvas:
+        """Return a canvas with `pictures` in the place of its `rows`, grown where they are larger."""
+        sizes = list(self.sizes)
+        for row, size in zip(rows, pictures.sizes, strict=True):
+            sizes[row] = size
+        height, width = largest(sizes)
+        pixels_BCHW = self.pixels_BCHW.new_zeros(len(sizes), 3, height, width)
+        _corner(pixels_BCHW, self.pixels_BCHW).copy_(_corner(self.pixels_BCHW, pixels_BCHW))
+        index = to_device(np.array(rows, np.int64), self.pixels_BCHW.device)
+        target = _corner(pixels_BCHW, pictures.pixels_BCHW)
+        target.index_copy_(0, index, _corner(pictures.pixels_BCHW, pixels_BCHW))
+        return Canvas(pixels_BCHW, tuple(sizes))
+
     def to_uint8(self) -> Tensor:
         """Return the pictures as uint8 (B, 3, H, W).
 
@@ -45,3 +70,13 @@ class Canvas:
             raise DataError(f"pictures of {len(set(self.sizes))} sizes cannot be one batch; end with ResizeBack")
         height, width = self.sizes[0]
         return self.pixels_BCHW[..., :height, :width].round().clamp(0, 255).to(torch.uint8)
+
+
+def largest(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the height and width that hold pictures of all `sizes`."""
+    return max(height for height, _ in sizes), max(width for _, width in sizes)
+
+
+def _corner(pixels_BCHW: Tensor, other_BCHW: Tensor) -> Tensor:
+    """Return the view of the part that both canvases have."""
+    return pixels_BCHW[..., : other_BCHW.shape[2], : other_BCHW.shape[3]]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dmdnet.degradations.base import BatchDegradation, Degradation
-from dmdnet.degradations.canvas import Canvas
+from dmdnet.degradations.canvas import Canvas, largest
 from dmdnet.errors import DataError
 from dmdnet.registry import DEGRADATIONS, Component
 
@@ -72,21 +73,23 @@ def apply_to_canvas(op: Degradation, canvas: Canvas, params_B: Sequence[Hashable
 
     An operation without a batch form is applied picture by picture on the host.
     """
-    if all(params is None for params in params_B):
+    rows = [row for row, params in enumerate(params_B) if params is not None]
+    if not rows:
         return canvas
-    if isinstance(op, BatchDegradation):
-        return op.apply_batch(canvas, params_B)
-    return _apply_on_host(op, canvas, params_B)
+    apply = op.apply_batch if isinstance(op, BatchDegradation) else partial(_apply_on_host, op)
+    if len(rows) == len(params_B):
+        return apply(canvas, params_B)
+    return canvas.replace(rows, apply(canvas.select(rows), [params_B[row] for row in rows]))
 
 
-def _apply_on_host(op: Degradation, canvas: Canvas, params_B: Sequence[Hashable | None]) -> Canvas:
+def _apply_on_host(op: Degradation, canvas: Canvas, params_B: Sequence[Hashable]) -> Canvas:
     pictures = canvas.pixels_BCHW.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     degraded = []
     for picture, (height, width), params in zip(pictures, canvas.sizes, params_B, strict=True):
         own = np.ascontiguousarray(picture[:height, :width])
-        degraded.append(own if params is None else op.apply(own, params))
-    sizes = tuple(picture.shape[:2] for picture in degraded)
-    height, width = max(size[0] for size in sizes), max(size[1] for size in sizes)
+        degraded.append(op.apply(own, params))
+    sizes = tuple((picture.shape[0], picture.shape[1]) for picture in degraded)
+    height, width = largest(sizes)
     pixels = np.zeros((len(degraded), height, width, 3), np.uint8)
     for row, picture in zip(pixels, degraded, strict=True):
         row[: picture.shape[0], : picture.shape[1]] = picture

@@ -10,9 +10,10 @@ import pytest
 from dmdnet.degradations.blur import GaussianBlur
 from dmdnet.degradations.jpeg import JPEGCompression, JPEGDraw
 from dmdnet.degradations.kernels import SMALLEST_SIGMA, BlurDraw, gaussian_kernel
-from dmdnet.degradations.noise import GaussianNoise, NoiseDraw, normal_field
+from dmdnet.degradations.noise import GaussianNoise, NoiseDraw
 from dmdnet.degradations.resize import Downsample, ResizeBack, ResizeDraw
 from dmdnet.errors import ConfigError
+from dmdnet.ops.degrade.noise import normal_field
 from dmdnet.registry import DEGRADATIONS
 
 
@@ -135,7 +136,7 @@ class TestResizing:
 
 class TestGaussianNoise:
     def test_field_is_standard_normal(self) -> None:
-        field = normal_field((400, 400, 3), key=7)
+        field = normal_field(400, 400, 3, key=7)
         assert field.dtype == np.float32
         assert field.mean() == pytest.approx(0, abs=5e-3)
         assert field.std() == pytest.approx(1, abs=5e-3)

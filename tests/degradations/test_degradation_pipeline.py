@@ -19,6 +19,8 @@ EXAMPLES = {
     "GaussianBlur": {"sigma": (0.5, 6.0)},
     "Downsample": {"scale": (1.5, 8.0)},
     "GaussianNoise": {"sigma": (1.0, 20.0)},
+    "PoissonNoise": {"scale": (0.1, 3.0)},
+    "SpeckleNoise": {"sigma": (0.02, 0.2)},
     "JPEGCompression": {"quality": (30, 90)},
     "ResizeBack": {},
     "GeneralizedGaussianBlur": {"sigma": (0.5, 6.0)},
