@@ -59,8 +59,13 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def decode_image(data: bytes, name: str | os.PathLike[str] = "picture") -> np.ndarray:
-    """Decode the bytes of a picture file as `read_image` does; `name` is for messages.
+def decode_image(data: bytes, name: str | os.PathLike[str] = "picture", *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode the bytes of a picture file as `read_image` does.
+
+    Args:
+        data: the whole file.
+        name: for messages.
+        max_pixels: more than these are refused by the header.
 
     Raises:
         DataError: as for `read_image`.
@@ -69,9 +74,9 @@ def decode_image(data: bytes, name: str | os.PathLike[str] = "picture") -> np.nd
         raise DataError(f"{name}: the file is empty")
     picture = _open(data, name)
     width, height = picture.size
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
         raise DataError(
-            f"{name}: {width} x {height} pixels are more than the {MAX_PIXELS // 10**6} megapixels that are read; "
+            f"{name}: {width} x {height} pixels are more than the {max_pixels // 10**6} megapixels that are read; "
             "make the picture smaller or cut out the part with the faces"
         )
     plain = _check_whole(data, name)

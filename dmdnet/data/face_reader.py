@@ -1,20 +1,27 @@
-"""From a record to a picture with its landmarks: the one place where data sets touch storage."""
+"""From a row of the table to a picture with its landmarks: the one place where data sets read pictures."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from dmdnet.data.records import FaceRecord
+from dmdnet.data.made_landmarks import MadeLandmarks
+from dmdnet.data.manifest import Row
+from dmdnet.data.storage import Storage
 from dmdnet.errors import DataError, FaceError
-from dmdnet.faces.backend import find_face, get_backend
 from dmdnet.faces.boxes import check_boxes, clip_boxes
 from dmdnet.faces.component_boxes import component_boxes
-from dmdnet.faces.landmarks import LEFT_EYE, RIGHT_EYE, flip_landmarks, read_landmarks, write_landmarks
-from dmdnet.images import read_image
+from dmdnet.faces.landmarks import LEFT_EYE, RIGHT_EYE, check_landmarks, flip_landmarks
+from dmdnet.faces.template import template_landmarks
+from dmdnet.images import decode_image
+
+MissingLandmarks = Literal["error", "template"]
+
+MAX_FACE_PIXELS = 4096 * 4096  # a worker that reads one stays far below 300 MB
 
 
 @dataclass(frozen=True)
@@ -50,66 +57,113 @@ def boxes_of(landmarks: np.ndarray, size: int) -> np.ndarray:
 
 
 class FaceReader:
-    """Reads faces at one size.
+    """Reads faces at one size. It may be pickled, and used in any number of processes.
+
+    Landmarks are the row's own, else those of its file, else those of the cache, else they are made and kept; a
+    face that is not found is remembered, too, since looking for it is slow.
 
     Args:
+        storage: where the keys of the rows are read.
         image_size: side of the pictures that come out; others are resized (area down, Lanczos up).
-        landmark_cache: folder for landmarks that have to be made; by default they go where the record expects them.
-        face_backend: which back end makes missing landmarks.
+        landmark_cache: folder for landmarks that have to be made; by default they go where the row expects them.
+        face_backend: what makes missing landmarks.
+        verify_checksums: hold every file against its row's CRC-32, where it has one (0.1 ms for 400 KB).
+        missing_landmarks: what becomes of a face for which no landmarks can be made: `error`, or `template`: the
+            mean landmarks of FFHQ's frame.
     """
 
-    def __init__(self, *, image_size: int, landmark_cache: str | None = None, face_backend: str = "dlib") -> None:
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        image_size: int,
+        landmark_cache: str | None = None,
+        face_backend: str = "dlib",
+        verify_checksums: bool = False,
+        missing_landmarks: MissingLandmarks = "error",
+    ) -> None:
+        self.storage = storage
         self.image_size = image_size
-        self.landmark_cache = Path(landmark_cache) if landmark_cache else None
-        self.face_backend = face_backend
+        self.verify_checksums = verify_checksums
+        self.missing_landmarks = missing_landmarks
+        self.made = MadeLandmarks(face_backend, landmark_cache)
 
-    def read(self, record: FaceRecord) -> Face:
-        """Return the face of a record.
+    def read(self, row: Row) -> Face:
+        """Return the sharp face of a row.
 
         Raises:
-            DataError: the picture or its landmarks cannot be read, or no face is found to make them from.
+            DataError: the picture or its landmarks cannot be read or are another's, or no face is found to make
+                them from.
         """
-        image = read_image(record.path)
+        if not row.picture:
+            raise DataError(f"{row.name}: has no sharp picture; its data set has degraded pictures only")
+        image, data = self._picture(row.picture, row.checksum)
+        landmarks = self._known(row)
+        if landmarks is None:
+            landmarks = self._make(row, row.picture, image, data, self.made.place(row))
+        return self._face(row, row.picture, image, landmarks)
+
+    def read_degraded(self, row: Row) -> Face:
+        """Return the ready degraded face of a row, with landmarks that were found on it.
+
+        A row that has no sharp picture gives its own landmarks, which are then those of the degraded one.
+
+        Raises:
+            DataError: as for `read`.
+        """
+        if not row.degraded:
+            raise DataError(f"{row.name}: has no degraded picture; name one in its row or degrade the sharp one")
+        image, data = self._picture(row.degraded, row.degraded_checksum)
+        landmarks = None if row.picture else self._known(row)
+        if landmarks is None:
+            place = self.made.place(row, degraded=bool(row.picture))
+            landmarks = self._make(row, row.degraded, image, data, place)
+        return self._face(row, row.degraded, image, landmarks)
+
+    def _picture(self, key: str, checksum: int | None) -> tuple[np.ndarray, bytes]:
+        data = self.storage.read(key)
+        if self.verify_checksums and checksum is not None and (found := zlib.crc32(data)) != checksum:
+            raise DataError(
+                f"{self.storage.where(key)}: is damaged or was changed: its CRC-32 is {found:08x}, {checksum:08x} was "
+                "recorded; get the file again or make the manifest anew"
+            )
+        place = self.storage.where(key)
+        image = decode_image(data, place, max_pixels=MAX_FACE_PIXELS)
         height, width = image.shape[:2]
         if height != width:
-            raise DataError(f"{record.path}: {width} x {height} pixels; aligned faces are square. Align it first")
-        landmarks = self._landmarks(record, image)
-        _check_plausible(landmarks, width, record.path)
-        return Face(*resize_face(image, landmarks, self.image_size), record.name)
+            raise DataError(f"{place}: {width} x {height} pixels; aligned faces are square. Align it first")
+        return image, data
 
-    def _landmarks(self, record: FaceRecord, image: np.ndarray) -> np.ndarray:
-        if record.landmarks.is_file():
-            return read_landmarks(record.landmarks)
-        made = self.landmark_cache / f"{record.name}.txt" if self.landmark_cache else record.landmarks
-        if made.is_file():
-            return read_landmarks(made)
-        landmarks = self._find_landmarks(record, image, made)
-        try:
-            made.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(
-                f"{made.parent}: the folder for landmarks cannot be made ({error.strerror}); "
-                "give the data set a landmark_cache that is writable"
-            ) from error
-        write_landmarks(made, landmarks)
-        return read_landmarks(made)  # as the next reader gets them: rounded to the precision of the file
+    def _known(self, row: Row) -> np.ndarray | None:
+        if row.landmarks is not None:
+            return check_landmarks(row.landmarks, f"{row.name}: its row in the table")
+        return self.made.read(row.landmark_file)
 
-    def _find_landmarks(self, record: FaceRecord, image: np.ndarray, made: Path) -> np.ndarray:
+    def _make(self, row: Row, key: str, image: np.ndarray, data: bytes, place: str) -> np.ndarray:
         try:
-            return find_face(get_backend(self.face_backend), image, record.path).landmarks
+            return self.made.get(image, zlib.crc32(data), place)
         except FaceError as error:
+            if self.missing_landmarks == "template":
+                return template_landmarks(image.shape[0])
             raise DataError(
-                f"{record.path}: it has no landmark file ({record.landmarks}) and landmarks could not be made: "
-                f"{error}. Write 68 lines 'x y' to {made}, or take the picture out of the data"
+                f"{self.storage.where(key)}: it has no landmark file ({row.landmark_file or 'none is named'}) and "
+                f"landmarks could not be made: {error}. Write 68 lines 'x y' to {place or 'a landmark file'}, "
+                "take the picture out of the data, or set missing_landmarks to template"
             ) from error
 
+    def _face(self, row: Row, key: str, image: np.ndarray, landmarks: np.ndarray) -> Face:
+        _check_plausible(landmarks, image.shape[1], self.storage.where(key))
+        return Face(*resize_face(image, landmarks, self.image_size), row.name)
 
-def _check_plausible(landmarks: np.ndarray, width: int, path: Path) -> None:
+
+def _check_plausible(landmarks: np.ndarray, width: int, place: str) -> None:
     if not ((landmarks > -width) & (landmarks < 2 * width)).all():
-        raise DataError(f"{path}: its landmarks lie far outside the {width} x {width} picture; are they another one's?")
+        raise DataError(
+            f"{place}: its landmarks lie far outside the {width} x {width} picture; are they another one's?"
+        )
     if landmarks[LEFT_EYE, 0].mean() >= landmarks[RIGHT_EYE, 0].mean():
         raise DataError(
-            f"{path}: in its landmarks the eyes are swapped; points 37 to 42 belong to the eye on the picture's left"
+            f"{place}: in its landmarks the eyes are swapped; points 37 to 42 belong to the eye on the picture's left"
         )
 
 

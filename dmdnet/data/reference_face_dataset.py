@@ -98,8 +98,10 @@ class ReferenceFaceDataset:
         self.seed = seed
         self.phase = phase
         self.image_size = image_size
+        source = LAYOUTS.build(layout)
+        self.manifest = source.manifest()
         self.records = select_people(
-            LAYOUTS.build(layout).records(),
+            source.records(),
             identities_file=identities_file,
             exclude_identities=exclude_identities,
             identity_range=identity_range,
@@ -120,7 +122,12 @@ class ReferenceFaceDataset:
         self.box_jitter = box_jitter
         self.tries = TRIES if bad_pictures == "skip" and phase == "train" else 1
         self.degradation = build_degradation(degradation)
-        self.reader = FaceReader(image_size=image_size, landmark_cache=landmark_cache, face_backend=face_backend)
+        self.reader = FaceReader(
+            storage=self.manifest.storage,
+            image_size=image_size,
+            landmark_cache=landmark_cache,
+            face_backend=face_backend,
+        )
         logger.info("%s: %d pictures of %d people", layout.options["dataroot_gt"], len(self), len(self.people))
 
     def __len__(self) -> int:
@@ -133,7 +140,7 @@ class ReferenceFaceDataset:
 
     def face(self, record: int) -> Face:
         """Return a sharp face as it is, without any augmentation."""
-        return self.reader.read(self.records[record])
+        return self.reader.read(self.manifest[self.manifest.number_of[self.records[record].name]])
 
     def __getitem__(self, index: Draw | int) -> FaceSample:
         draw = self._draw(index)
