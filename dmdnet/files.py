@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from dmdnet.errors import DataError
@@ -15,12 +16,22 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
     Raises:
         DataError: the folder is missing or not writable, the disk is full, or `path` is a folder.
     """
+    return write_chunks(path, (data,))
+
+
+def write_chunks(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> Path:
+    """Write a file that is too large for the memory as `write_bytes` writes one, piece by piece.
+
+    Raises:
+        DataError: as for `write_bytes`.
+    """
     path = Path(path)
     check_writable(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(beside, "xb") as file:
-            file.write(data)
+            for chunk in chunks:
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)

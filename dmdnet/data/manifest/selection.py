@@ -47,11 +47,7 @@ def _as_slice(numbers: np.ndarray) -> slice | np.ndarray:
 
 
 def _strings(values: Strings, numbers: np.ndarray, part: slice | np.ndarray) -> Strings:
-    if isinstance(part, slice):
-        start = int(values.ends[part.start - 1]) if part.start else 0
-        ends = values.ends[part] - start
-        return Strings(values.data[start : start + int(ends[-1])], ends)
-    return values.take(numbers)
+    return values.part(part) if isinstance(part, slice) else values.take(numbers)
 
 
 def _references(

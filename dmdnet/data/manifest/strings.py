@@ -16,11 +16,13 @@ class Strings(Sequence[str]):
     Args:
         data: UTF-8 bytes of all strings, one after the other, uint8.
         ends: where each string ends in `data`, int64 (N,), never falling.
+        prefix: what every string begins with, where it is not empty, and `data` does not hold.
     """
 
-    def __init__(self, data: np.ndarray, ends: np.ndarray) -> None:
+    def __init__(self, data: np.ndarray, ends: np.ndarray, prefix: str = "") -> None:
         self.data = data
         self.ends = ends
+        self.prefix = prefix
 
     @classmethod
     def of(cls, values: Iterable[str]) -> Strings:
@@ -38,15 +40,46 @@ class Strings(Sequence[str]):
         starts, lengths = self.starts()[numbers], self.lengths()[numbers]
         ends = np.cumsum(lengths, dtype=np.int64)
         places = np.arange(len(lengths) and int(ends[-1])) + np.repeat(starts - (ends - lengths), lengths)
-        return Strings(self.data[places], ends)
+        return Strings(self.data[places], ends, self.prefix)
+
+    def part(self, rows: slice) -> Strings:
+        """Return consecutive strings without copying their bytes; `rows` has a start and a stop."""
+        start = int(self.ends[rows.start - 1]) if rows.start else 0
+        ends = self.ends[rows] - start
+        return Strings(self.data[start : start + int(ends[-1])] if len(ends) else self.data[:0], ends, self.prefix)
 
     def starts(self) -> np.ndarray:
         """Return where each string begins in `data`, int64 (N,)."""
         return np.concatenate([np.zeros(min(1, len(self.ends)), np.int64), self.ends[:-1]])
 
     def lengths(self) -> np.ndarray:
-        """Return the length of each string in bytes, int64 (N,)."""
+        """Return the length of each string in bytes, without the prefix, int64 (N,)."""
         return np.diff(self.ends, prepend=0)
+
+    def repeated(self) -> tuple[int, int] | None:
+        """Return the numbers of two equal strings, None when all differ; no objects are made."""
+        hashes = self._hashes()
+        order = np.argsort(hashes, kind="stable")
+        sorted_hashes = hashes[order]
+        seen: dict[str, int] = {}
+        for place in np.flatnonzero(sorted_hashes[1:] == sorted_hashes[:-1]).tolist():
+            for number in order[place : place + 2].tolist():
+                if seen.setdefault(self[number], number) != number:
+                    return seen[self[number]], number
+        return None
+
+    def _hashes(self) -> np.ndarray:
+        """Return a 64-bit hash (FNV-1a) of each string; all strings advance by one byte at a time."""
+        lengths, starts = self.lengths(), self.starts()
+        longest_first = np.argsort(-lengths, kind="stable")
+        falling, starts = lengths[longest_first], starts[longest_first]
+        hashes = np.full(len(self), 0xCBF29CE484222325, dtype=np.uint64)
+        for place in range(int(falling[0]) if len(falling) else 0):
+            still = int(np.searchsorted(-falling, -place, side="left"))  # strings longer than `place` bytes
+            hashes[:still] = (hashes[:still] ^ self.data[starts[:still] + place]) * np.uint64(0x100000001B3)
+        result = np.empty_like(hashes)
+        result[longest_first] = hashes
+        return result
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -62,13 +95,16 @@ class Strings(Sequence[str]):
             raise IndexError(f"string {index} of {len(self)}")
         index %= len(self)
         start = int(self.ends[index - 1]) if index else 0
-        return bytes(self.data[start : int(self.ends[index])]).decode()
+        return self._text(bytes(self.data[start : int(self.ends[index])]))
 
     def __iter__(self) -> Iterator[str]:
         data, start = bytes(self.data), 0
         for end in self.ends.tolist():
-            yield data[start:end].decode()
+            yield self._text(data[start:end])
             start = end
+
+    def _text(self, encoded: bytes) -> str:
+        return self.prefix + encoded.decode() if encoded else ""
 
 
 def _encoded(value: str) -> bytes:

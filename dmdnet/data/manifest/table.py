@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from dmdnet.data.manifest.mapped import MappedFile, packed, unpacked
 from dmdnet.data.manifest.row import SPLITS, Row
 from dmdnet.data.manifest.strings import Strings
 from dmdnet.data.storage.base import Storage
@@ -20,28 +21,36 @@ TEXT_COLUMNS = ("name", "picture", "degraded", "landmark_file", "source")
 
 @dataclass(frozen=True)
 class ArrayColumn:
-    """How an optional column of numbers is kept: type, what stands for "unknown", and how a row's value is made."""
+    """How an optional column of numbers is kept.
+
+    Args:
+        dtype: type of its numbers.
+        unknown: what stands for "unknown".
+        value: makes a row's value of an element.
+        shape: of an element; -1 stands for any length, the same in the whole column.
+    """
 
     dtype: type[np.generic]
     unknown: float
     value: Callable[[np.ndarray], Any]
+    shape: tuple[int, ...] = ()
 
 
 ARRAY_COLUMNS: Mapping[str, ArrayColumn] = {
     "checksum": ArrayColumn(np.int64, -1, int),
     "degraded_checksum": ArrayColumn(np.int64, -1, int),
     "num_bytes": ArrayColumn(np.int64, -1, int),
-    "size": ArrayColumn(np.int32, 0, lambda value: tuple(value.tolist())),
-    "landmarks": ArrayColumn(np.float32, np.nan, np.array),
-    "embedding": ArrayColumn(np.float16, np.nan, lambda value: value.astype(np.float32)),
-    "pose": ArrayColumn(np.float32, np.nan, lambda value: tuple(value.tolist())),
+    "size": ArrayColumn(np.int32, 0, lambda value: tuple(value.tolist()), (2,)),
+    "landmarks": ArrayColumn(np.float32, np.nan, np.array, (68, 2)),
+    "embedding": ArrayColumn(np.float16, np.nan, lambda value: value.astype(np.float32), (-1,)),
+    "pose": ArrayColumn(np.float32, np.nan, lambda value: tuple(value.tolist()), (3,)),
     "sharpness": ArrayColumn(np.float32, np.nan, float),
     "source_side": ArrayColumn(np.float32, np.nan, float),
     "fingerprint": ArrayColumn(np.uint64, 0, int),
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Manifest:
     """Faces by column. `manifest[number]` is a `Row`; millions of rows are opened without making any.
 
@@ -57,6 +66,8 @@ class Manifest:
             first; None: all others of the same person.
         storage: where the keys of `picture` and `degraded` are read.
         origin: what to call the table in messages.
+        mapped: the file in which columns lie, when the table was opened from one. Columns that lie there are not
+            copied when the table is pickled.
     """
 
     text: Mapping[str, Strings]
@@ -70,6 +81,7 @@ class Manifest:
     duplicate_of: np.ndarray | None = None
     reference_ends: np.ndarray | None = None
     reference_rows: np.ndarray | None = None
+    mapped: MappedFile | None = field(default=None, repr=False)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row], *, storage: Storage, origin: str) -> Manifest:
@@ -147,6 +159,14 @@ class Manifest:
         """The number of each name."""
         return _numbers(self.text["name"], self.origin)
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = {one.name: getattr(self, one.name) for one in fields(self)}  # without what was made on demand
+        return state if self.mapped is None else packed(state, self.mapped)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        mapped = state["mapped"]
+        self.__dict__.update(state if mapped is None else unpacked(state, mapped))
+
     def _value(self, column: str, number: int) -> Any:
         value = self.arrays[column][number]
         kind = ARRAY_COLUMNS[column]
@@ -166,6 +186,9 @@ def _array(rows: Sequence[Row], column: str) -> np.ndarray:
     kind = ARRAY_COLUMNS[column]
     values = [getattr(row, column) for row in rows]
     shape = next(np.shape(value) for value in values if value is not None)
+    wrong = next((n for n, value in enumerate(values) if value is not None and np.shape(value) != shape), None)
+    if wrong is not None:
+        raise DataError(f"{rows[wrong].name}: its {column} has the shape {np.shape(values[wrong])}, others {shape}")
     array = np.full((len(rows), *shape), kind.unknown, dtype=kind.dtype)
     for number, value in enumerate(values):
         if value is not None:
