@@ -103,10 +103,13 @@ class FaceReader:
             landmarks = self._make(row, row.picture, image, data, self.made.place(row))
         return self._face(row, row.picture, image, landmarks)
 
-    def read_degraded(self, row: Row) -> Face:
+    def read_degraded(self, row: Row, landmarks_of: Face | None = None) -> Face:
         """Return the ready degraded face of a row, with landmarks that were found on it.
 
         A row that has no sharp picture gives its own landmarks, which are then those of the degraded one.
+
+        Args:
+            landmarks_of: the same face, sharp, as it was read: take its landmarks and look for none.
 
         Raises:
             DataError: as for `read`.
@@ -114,6 +117,9 @@ class FaceReader:
         if not row.degraded:
             raise DataError(f"{row.name}: has no degraded picture; name one in its row or degrade the sharp one")
         image, data = self._picture(row.degraded, row.degraded_checksum)
+        if landmarks_of is not None:
+            points = landmarks_of.landmarks
+            return Face(resize_face(image, points, self.image_size)[0], points, row.name)
         landmarks = None if row.picture else self._known(row)
         if landmarks is None:
             place = self.made.place(row, degraded=bool(row.picture))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from dmdnet.data.randomness import Stream, generator
 from dmdnet.data.reference_face_dataset import Phase
 from dmdnet.data.samples import FaceSample
 from dmdnet.data.sampling import Draw, record_of_draw
+from dmdnet.data.selection import Selection
 from dmdnet.errors import ConfigError
 from dmdnet.registry import DATASETS, Component, Runtime
 
@@ -46,7 +48,11 @@ class MixedDataset:
         sizes = {member.image_size for member in self.members}
         if len(sizes) > 1:
             raise ConfigError(f"MixedDataset: its data sets have different image_size: {sorted(sizes)}")
+        if len({member.has_gt for member in self.members}) > 1:
+            raise ConfigError("MixedDataset: some of its data sets have ground truth and some not; test them apart")
         self.image_size: int = sizes.pop()
+        self.has_gt: bool = self.members[0].has_gt
+        self.max_bad_share: float = min(member.max_bad_share for member in self.members)
         self.starts = (0, *accumulate(len(member) for member in self.members))
         self.thresholds = tuple(part / sum(shares) for part in accumulate(shares))
 
@@ -54,15 +60,18 @@ class MixedDataset:
         return self.starts[-1]
 
     @property
-    def identities(self) -> tuple[str, ...]:
+    def identities(self) -> Sequence[str]:
         """The person of every record, of the sets one after the other; marked with the set's number."""
-        return tuple(
-            f"{number}/{identity}" for number, member in enumerate(self.members) for identity in member.identities
-        )
+        return _MarkedIdentities(self)
+
+    @property
+    def parts(self) -> tuple[tuple[Selection, bool], ...]:
+        """The rows that the sets use, and whether the training set may have them, too (see data/checks.py)."""
+        return tuple(part for member in self.members for part in member.parts)
 
     def face(self, record: int) -> Face:
         """Return a sharp face as it is; records are counted through the sets one after the other."""
-        member, place = self._place(record)
+        member, place = self.place(record)
         face: Face = self.members[member].face(place)
         return face
 
@@ -72,7 +81,7 @@ class MixedDataset:
             draw = index.draw
         else:
             record, draw = index if isinstance(index, tuple) else (index, index)
-            member, place = self._place(record)
+            member, place = self.place(record)
         sample: FaceSample = self.members[member][Draw(place, draw)]
         return sample
 
@@ -81,8 +90,25 @@ class MixedDataset:
         member = min(bisect_right(self.thresholds, chance), len(self.members) - 1)
         return member, record_of_draw(self.seed, draw, len(self.members[member]))
 
-    def _place(self, record: int) -> tuple[int, int]:
+    def place(self, record: int) -> tuple[int, int]:
+        """Return the set of a record, and its place in that set."""
         if not 0 <= record < len(self):
             raise IndexError(f"record {record} of a data set of {len(self)}")
         member = bisect_right(self.starts, record) - 1
         return member, record - self.starts[member]
+
+
+class _MarkedIdentities(Sequence[str]):
+    """The people of a mixture, looked up when asked for."""
+
+    def __init__(self, mixture: MixedDataset) -> None:
+        self._mixture = mixture
+
+    def __len__(self) -> int:
+        return len(self._mixture)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        if isinstance(index, slice):
+            return [self[record] for record in range(*index.indices(len(self)))]
+        member, place = self._mixture.place(range(len(self))[index])
+        return f"{member}/{self._mixture.members[member].identities[place]}"
