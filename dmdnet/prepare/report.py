@@ -1,0 +1,52 @@
+"""What `prepare` says at its end."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from dmdnet.prepare.finish import Summary
+
+RECIPE = "options/train_prepared.yml"
+_SHOWN_FAILURES = 5
+
+
+def describe(summary: Summary) -> str:
+    """Return the summary with the command that comes next."""
+    how = "sorted by their faces" if summary.sorted_people else "by their folders"
+    lines = [
+        f"{summary.photographs} photographs gave {summary.faces} faces of {summary.people} people ({how})",
+        "people: " + ", ".join(f"{summary.splits.get(name, 0)} {name}" for name in ("train", "val", "test")),
+    ]
+    if summary.near_duplicates:
+        lines.append(f"near-duplicates: {summary.near_duplicates}, marked, and nobody's references beside their twins")
+    if summary.failures:
+        lines.append(f"left out: {len(summary.failures)}, listed with the reasons in {summary.failed}")
+        for failure in summary.failures[:_SHOWN_FAILURES]:
+            face = f", face {failure.face}" if failure.face else ""
+            lines.append(f"  {failure.photograph}{face}: {failure.reason}")
+        if len(summary.failures) > _SHOWN_FAILURES:
+            lines.append(f"  and {len(summary.failures) - _SHOWN_FAILURES} more")
+    if summary.manifest is None:
+        lines.append("nothing came out: no table was made")
+    else:
+        lines += [f"table: {summary.manifest}", "next:", f"  {next_command(summary)}"]
+    return "\n".join(lines)
+
+
+def next_command(summary: Summary) -> str:
+    """Return the command that trains on what came out; without validation where nobody is in that split."""
+    assert summary.manifest is not None
+    overrides = [_override("train", summary.manifest)]
+    overrides.append(_override("val", summary.manifest) if summary.splits.get("val") else "datasets.val=null")
+    return " ".join(["python train.py -opt", RECIPE, "--set", *(shlex.quote(item) for item in overrides)])
+
+
+def _override(phase: str, manifest: Path) -> str:
+    return f"datasets.{phase}.layout.manifest={manifest}"
+
+
+def waits_for_others(shard: tuple[int, int]) -> str:
+    """Return what a shard says that is done before the others."""
+    number, shards = shard
+    return f"shard {number}/{shards} is done; the one that ends last makes the table (so does any of their commands, run again)"
