@@ -12,7 +12,6 @@ from dmdnet.data.layouts import LAYOUTS
 from dmdnet.data.layouts.base import natural_key
 from dmdnet.data.layouts.celebref_hq import CelebRefHQLayout
 from dmdnet.data.layouts.ffhq import FFHQLayout
-from dmdnet.data.records import by_identity, select_people
 from dmdnet.errors import DataError
 
 
@@ -25,37 +24,38 @@ def touch(*paths: Path) -> None:
 class TestCelebRefHQ:
     def test_people_and_pictures_in_order(self, tmp_path: Path) -> None:
         write_celebref(tmp_path, {"00010": 2, "00002": 11})
-        records = CelebRefHQLayout(dataroot_gt=str(tmp_path / "images")).records()
+        records = list(CelebRefHQLayout(dataroot_gt=str(tmp_path / "images")).manifest())
         assert [record.name for record in records[:3]] == ["00002/1.png", "00002/2.png", "00002/3.png"]
         assert records[10].name == "00002/11.png"  # after 10.png, not after 1.png
         assert records[11].identity == "00010"
-        assert records[0].landmarks == tmp_path / "landmarks" / "00002" / "1.png.txt"
-        assert records[0].landmarks.is_file()
+        assert Path(records[0].landmark_file) == tmp_path / "landmarks" / "00002" / "1.png.txt"
+        assert Path(records[0].landmark_file).is_file()
 
     def test_landmarks_from_another_tree_under_the_original_names(self, tmp_path: Path) -> None:
         touch(tmp_path / "CelebHQRefForRelease" / "00005" / "1.png")
         layout = CelebRefHQLayout(
             dataroot_gt=str(tmp_path / "CelebHQRefForRelease"), dataroot_landmarks=str(tmp_path / "points")
         )
-        assert layout.records()[0].landmarks == tmp_path / "points" / "00005" / "1.png.txt"
+        assert Path(layout.manifest()[0].landmark_file) == tmp_path / "points" / "00005" / "1.png.txt"
 
     def test_passes_over_what_is_no_picture_of_a_person(self, tmp_path: Path) -> None:
         root = tmp_path / "images"
         touch(root / "a" / "1.png", root / "a" / ".2.png", root / "a" / "notes.txt", root / ".cache" / "1.png")
         touch(root / "stray.png", root / "a" / "deeper" / "3.png", root / "a" / "4.JPG")
-        assert [record.name for record in CelebRefHQLayout(dataroot_gt=str(root)).records()] == ["a/1.png", "a/4.JPG"]
+        assert list(CelebRefHQLayout(dataroot_gt=str(root)).manifest().text["name"]) == ["a/1.png", "a/4.JPG"]
 
     def test_unicode_and_spaces(self, tmp_path: Path) -> None:
         write_celebref(tmp_path, {"Zoë 张 O'Neil": 2})
-        records = CelebRefHQLayout(dataroot_gt=str(tmp_path / "images")).records()
+        records = list(CelebRefHQLayout(dataroot_gt=str(tmp_path / "images")).manifest())
         assert {record.identity for record in records} == {"Zoë 张 O'Neil"}
-        assert all(record.path.is_file() and record.landmarks.is_file() for record in records)
+        assert all((tmp_path / "images" / record.picture).is_file() for record in records)
+        assert all(Path(record.landmark_file).is_file() for record in records)
 
     def test_linked_folders_are_followed(self, tmp_path: Path) -> None:
         write_celebref(tmp_path / "elsewhere", {"00001": 1})
         (tmp_path / "images").mkdir()
         (tmp_path / "images" / "00001").symlink_to(tmp_path / "elsewhere" / "images" / "00001")
-        assert len(CelebRefHQLayout(dataroot_gt=str(tmp_path / "images")).records()) == 1
+        assert len(CelebRefHQLayout(dataroot_gt=str(tmp_path / "images")).manifest()) == 1
 
 
 class TestFFHQ:
@@ -63,14 +63,14 @@ class TestFFHQ:
         nested, flat = tmp_path / "images1024x1024", tmp_path / "flat"
         touch(nested / "00000" / "00000.png", nested / "01000" / "01000.png", nested / "00000" / "00999.png")
         touch(flat / "00002.png", flat / "00001.png")
-        records = FFHQLayout(dataroot_gt=str(nested)).records()
+        records = FFHQLayout(dataroot_gt=str(nested)).manifest()
         assert [record.name for record in records] == ["00000/00000.png", "00000/00999.png", "01000/01000.png"]
-        assert [record.name for record in FFHQLayout(dataroot_gt=str(flat)).records()] == ["00001.png", "00002.png"]
+        assert list(FFHQLayout(dataroot_gt=str(flat)).manifest().text["name"]) == ["00001.png", "00002.png"]
 
     def test_everybody_is_somebody_else(self, tmp_path: Path) -> None:
         touch(*(tmp_path / "images" / f"{number:05d}.png" for number in range(5)))
-        people = by_identity(FFHQLayout(dataroot_gt=str(tmp_path / "images")).records())
-        assert [len(numbers) for numbers in people.values()] == [1] * 5
+        manifest = FFHQLayout(dataroot_gt=str(tmp_path / "images")).manifest()
+        assert len(manifest.identities) == len(manifest) == 5
 
 
 @pytest.mark.parametrize("name", LAYOUTS.names())
@@ -79,7 +79,7 @@ class TestMissingData:
 
     def message(self, name: str, root: Path) -> str:
         with pytest.raises(DataError) as caught:
-            LAYOUTS.get(name)(dataroot_gt=str(root)).records()
+            LAYOUTS.get(name)(dataroot_gt=str(root)).manifest()
         return str(caught.value)
 
     def test_no_folder(self, name: str, tmp_path: Path) -> None:
@@ -96,40 +96,6 @@ class TestMissingData:
     def test_a_file_in_place_of_the_folder(self, name: str, tmp_path: Path) -> None:
         touch(tmp_path / "images")
         assert "is a file" in self.message(name, tmp_path / "images")
-
-
-class TestSelectPeople:
-    @pytest.fixture
-    def records(self, tmp_path: Path) -> list:
-        touch(*(tmp_path / "images" / f"{person:05d}" / f"{k}.png" for person in range(6) for k in (1, 2)))
-        return CelebRefHQLayout(dataroot_gt=str(tmp_path / "images")).records()
-
-    def people(self, records: list, **conditions: object) -> list[int]:
-        return [int(identity) for identity in by_identity(select_people(records, **conditions))]
-
-    def test_range_is_counted_before_exclusion(self, records: list) -> None:
-        assert self.people(records, identity_range=(1, 4)) == [1, 2, 3]
-        assert self.people(records, identity_range=(1, 4), exclude_identities=("00000", "00002")) == [1, 3]
-
-    def test_file(self, records: list, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        (tmp_path / "split.txt").write_text("# test people\n00004\n\n  00001  # second\n77777\n")
-        assert self.people(records, identities_file=str(tmp_path / "split.txt")) == [1, 4]
-        assert "77777" in caplog.text
-
-    @pytest.mark.parametrize(
-        "conditions",
-        [{"identity_range": (6, 9)}, {"exclude_identities": tuple(f"{n:05d}" for n in range(6))}],
-    )
-    def test_nobody_left(self, records: list, conditions: dict) -> None:
-        with pytest.raises(DataError, match="is left"):
-            select_people(records, **conditions)
-
-    def test_bad_files(self, records: list, tmp_path: Path) -> None:
-        (tmp_path / "empty.txt").write_text("# nobody\n")
-        (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
-        for name, words in (("empty.txt", "no identity"), ("absent.txt", "no file"), ("binary.txt", "as text")):
-            with pytest.raises(DataError, match=words):
-                select_people(records, identities_file=str(tmp_path / name))
 
 
 def test_a_hundred_thousand_names_are_sorted_quickly() -> None:

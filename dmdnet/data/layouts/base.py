@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from dmdnet.data.manifest import Manifest, Row
-from dmdnet.data.records import FaceRecord
+from dmdnet.data.manifest import Manifest
 from dmdnet.data.storage import DiskStorage, Storage
 from dmdnet.data.storage.natural import natural_key
 from dmdnet.errors import DataError
@@ -72,8 +70,3 @@ def stem_of(name: str) -> str:
     head, slash, last = name.rpartition("/")
     stem, dot, _ = last.rpartition(".")
     return f"{head}{slash}{stem if dot and stem else last}"
-
-
-def records_of(rows: Iterable[Row], root: str) -> list[FaceRecord]:
-    """Return rows in the old form, until the data sets read manifests."""
-    return [FaceRecord(row.name, Path(root) / row.picture, Path(row.landmark_file), row.identity) for row in rows]

@@ -11,11 +11,9 @@ from dmdnet.data.layouts.base import (
     landmark_folder,
     no_pictures,
     open_root,
-    records_of,
 )
 from dmdnet.data.manifest import Manifest, Row
 from dmdnet.data.manifest.splits import split_of
-from dmdnet.data.records import FaceRecord
 from dmdnet.errors import DataError
 
 SPLIT_SEED = "celebref-hq"
@@ -82,10 +80,6 @@ class CelebRefHQLayout:
             people = len({row.identity for row in rows})
             raise DataError(f"{self.root}: none of its {people} people is in the split {self.split!r}; leave split out")
         return Manifest.from_rows(chosen, storage=storage, origin=self.root)
-
-    def records(self) -> list[FaceRecord]:
-        """Return the same in the old form."""
-        return records_of(self.manifest(), self.root)
 
     def _row(self, key: str) -> Row:
         person = key.split("/")[0]

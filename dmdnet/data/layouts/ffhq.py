@@ -9,11 +9,9 @@ from dmdnet.data.layouts.base import (
     found_pictures,
     landmark_folder,
     open_root,
-    records_of,
     stem_of,
 )
 from dmdnet.data.manifest import Manifest, Row
-from dmdnet.data.records import FaceRecord
 
 
 @LAYOUTS.register()
@@ -43,7 +41,3 @@ class FFHQLayout:
         keys = found_pictures(storage, self.root, "dataroot_gt", expected)
         rows = [Row(key, stem_of(key), key, landmark_file=str(self.landmarks / f"{key}.txt")) for key in keys]
         return Manifest.from_rows(rows, storage=storage, origin=self.root)
-
-    def records(self) -> list[FaceRecord]:
-        """Return the same in the old form."""
-        return records_of(self.manifest(), self.root)
