@@ -19,8 +19,9 @@ DEFAULT_FOLDER = "weights"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """One weights file. `sha256` is the published digest or its published first characters; None when the source
-    publishes none, and then the file is not verified."""
+    """One weights file. `sha256` is the published digest or its published first characters (for facexlib, whose
+    releases have none, the one under which mirrors carry the file); None when none is known, and then the file is
+    not verified."""
 
     file: str
     url: str
@@ -29,6 +30,7 @@ class WeightsFile:
     needed_by: str
 
 
+_FACEXLIB = "https://github.com/xinntao/facexlib/releases/download/v0.1.0/"
 _TORCHVISION = "weights BSD-3-Clause with torchvision; trained on ImageNet, whose terms are for research"
 
 WEIGHTS = {
@@ -52,6 +54,27 @@ WEIGHTS = {
         sha256="7be5be79",
         licence=_TORCHVISION,
         needed_by="LPIPS with the AlexNet trunk",
+    ),
+    "retinaface": WeightsFile(
+        file="detection_Resnet50_Final.pth",
+        url=_FACEXLIB + "detection_Resnet50_Final.pth",
+        sha256="6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
+        licence="MIT (biubug6/Pytorch_Retinaface); trained on WIDER FACE, which is for research",
+        needed_by="finding faces with facexlib",
+    ),
+    "awing": WeightsFile(
+        file="alignment_WFLW_4HG.pth",
+        url=_FACEXLIB + "alignment_WFLW_4HG.pth",
+        sha256="bbfd137307a4c7debd5c283b9b0ce539466cee417ac0a155e184d857f9f2899c",
+        licence="Apache-2.0 (protossw512/AdaptiveWingLoss); trained on WFLW, which is for research",
+        needed_by="landmarks with facexlib",
+    ),
+    "arcface_ir_se50": WeightsFile(
+        file="recognition_arcface_ir_se50.pth",
+        url=_FACEXLIB + "recognition_arcface_ir_se50.pth",
+        sha256="a035c768259b98ab1ce0e646312f48b9e1e218197a0f80ac6765e88f8b6ddf28",
+        licence="MIT (TreB1eN/InsightFace_Pytorch); trained on MS-Celeb-1M, which is for research and withdrawn",
+        needed_by="telling people apart with facexlib",
     ),
     "dmdnet": WeightsFile(
         file="DMDNet.pth",

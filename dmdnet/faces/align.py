@@ -74,7 +74,7 @@ def align_face(rgb: np.ndarray, landmarks: np.ndarray, size: int = 512) -> Align
         DataError, FaceError: as `ffhq_transform`; or the face lies outside the photograph.
     """
     matrix = ffhq_transform(landmarks, size)
-    image = _warp(rgb, matrix, (size, size))
+    image = warp(rgb, matrix, (size, size))
     _blur_padding(image, matrix, rgb.shape[:2])
     return Aligned(image, matrix, transform_points(landmarks, matrix))
 
@@ -94,7 +94,7 @@ def paste_back(photo: np.ndarray, restored: np.ndarray, matrix: np.ndarray, feat
     x0, y0, x1, y1 = _bounds(back, (size, size), (height, width), margin=1)
     into_part = back.copy()
     into_part[:, 2] = back[:, 2] - (x0, y0)
-    face = _warp(restored, into_part, (x1 - x0, y1 - y0)).astype(np.float32)
+    face = warp(restored, into_part, (x1 - x0, y1 - y0)).astype(np.float32)
     mask = _soft_square(matrix, (x0, y0, x1, y1), size, feather)[..., None]
     part = photo[y0:y1, x0:x1]
     blended = part + mask * (face - part)
@@ -130,8 +130,8 @@ def _bounds(
     return int(x0), int(y0), int(x1), int(y1)
 
 
-def _warp(source: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Warp `source` by `matrix` to `size` (width, height).
+def warp(source: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return `source` (H, W, 3) after the similarity `matrix` (2, 3), a picture of `size` (width, height).
 
     Where it shrinks, several samples are taken per pixel and averaged: one resampling instead of a resize and a
     turn, which costs 3 to 4 dB on the way there and back.
