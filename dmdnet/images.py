@@ -5,25 +5,18 @@ Files and arrays are uint8 RGB (H, W, 3); tensors are (..., 3, H, W), uint8 or f
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dmdnet.errors import DataError
 from dmdnet.files import check_writable, write_bytes
-from dmdnet.image_integrity import JPEG_SIGNATURE, PNG_SIGNATURE, jpeg_defect, png_chunks
+from dmdnet.image_decoding import decode_image
 
-MAX_PIXELS = 64_000_000
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
-_ORIENTATION_TAG = 0x0112
-_PNG_BIT_DEPTH_BYTE = 24
 _ENCODER_OPTIONS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -32,13 +25,10 @@ _ENCODER_OPTIONS = {
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read a picture as a person sees it: uint8 RGB (H, W, 3), contiguous.
-
-    The EXIF orientation is applied; 16 bits per channel are rounded to 8; grey, palette and CMYK become RGB;
-    transparent parts are laid on white. Colour profiles are not applied. Of an animation the first picture is read.
+    """Read a picture file as a person sees it: uint8 RGB (H, W, 3), contiguous; see `decode_image`.
 
     Raises:
-        DataError: the file is missing, empty, cut short, no picture, or larger than MAX_PIXELS.
+        DataError: the file is missing, empty, cut short, no picture, or too large.
     """
     return decode_image(read_file(path), path)
 
@@ -57,109 +47,6 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise DataError(f"{path}: is a folder, a file was expected") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
-def decode_image(data: bytes, name: str | os.PathLike[str] = "picture", *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decode the bytes of a picture file as `read_image` does.
-
-    Args:
-        data: the whole file.
-        name: for messages.
-        max_pixels: more than these are refused by the header.
-
-    Raises:
-        DataError: as for `read_image`.
-    """
-    if not data:
-        raise DataError(f"{name}: the file is empty")
-    picture = _open(data, name)
-    width, height = picture.size
-    if width * height > max_pixels:
-        raise DataError(
-            f"{name}: {width} x {height} pixels are more than the {max_pixels // 10**6} megapixels that are read; "
-            "make the picture smaller or cut out the part with the faces"
-        )
-    plain = _check_whole(data, name)
-    if plain and picture.mode == "RGB" and _orientation(picture) == 1:
-        return _decode_plain(data, name)
-    try:
-        rgb = _to_rgb(ImageOps.exif_transpose(picture), name)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{name}: cannot be decoded: {error}") from error
-    return np.ascontiguousarray(rgb)
-
-
-def _open(data: bytes, name: str | os.PathLike[str]) -> Image.Image:
-    """Read the header only."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is checked by the caller
-            return Image.open(io.BytesIO(data), formats=_FORMATS)
-    except UnidentifiedImageError:
-        raise DataError(f"{name}: {_looks_like(data)}; PNG, JPEG, WebP, BMP, TIFF and GIF are read") from None
-    except Image.DecompressionBombError:
-        raise DataError(
-            f"{name}: has more pixels than the {MAX_PIXELS // 10**6} megapixels that are read; "
-            "make the picture smaller or cut out the part with the faces"
-        ) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{name}: its header cannot be read: {error}") from error
-
-
-def _looks_like(data: bytes) -> str:
-    head = data[:512].lstrip().lower()
-    if head.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<svg")):
-        return "is a web page or XML, not a picture (a failed download?)"
-    if data[4:8] == b"ftyp":
-        return "is a HEIC, AVIF or video file, which is not read; save it as JPEG or PNG"
-    return f"is not a picture of a known kind (it starts with {data[:8]!r})"
-
-
-def _check_whole(data: bytes, name: str | os.PathLike[str]) -> bool:
-    """Raise when a PNG or JPEG is not whole; return whether OpenCV reads it without a choice to make."""
-    defect, plain = None, False
-    if data.startswith(PNG_SIGNATURE):
-        chunks, defect = png_chunks(data)
-        plain = data[_PNG_BIT_DEPTH_BYTE] in (8, 16) and not chunks & {b"eXIf", b"tRNS", b"acTL"}
-    elif data.startswith(JPEG_SIGNATURE):
-        defect, plain = jpeg_defect(data), True
-    if defect:
-        raise DataError(f"{name}: the picture is {defect}; get the file again")
-    return plain
-
-
-def _orientation(picture: Image.Image) -> int:
-    # a PNG's getexif() decodes the whole picture; its eXIf chunk was looked for already
-    return 1 if picture.format == "PNG" else int(picture.getexif().get(_ORIENTATION_TAG, 1))
-
-
-def _decode_plain(data: bytes, name: str | os.PathLike[str]) -> np.ndarray:
-    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if bgr is None:
-        raise DataError(f"{name}: cannot be decoded; the file is damaged")
-    return _to_8_bit(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-
-
-def _to_8_bit(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.uint8:
-        return array
-    return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _to_rgb(picture: Image.Image, name: str | os.PathLike[str]) -> np.ndarray:
-    if picture.mode.startswith("I;16"):
-        grey = _to_8_bit(np.asarray(picture).astype(np.uint16))
-        return np.repeat(grey[..., None], 3, axis=2)
-    if picture.mode in ("I", "F"):
-        raise DataError(f"{name}: 32 bits per channel have no agreed range; save it with 8 or 16 bits")
-    if picture.has_transparency_data:
-        rgba = picture.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
-    return np.asarray(picture.convert("RGB"))
 
 
 def write_image(path: str | os.PathLike[str], rgb: np.ndarray) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dmdnet.image_integrity import jpeg_defect, png_chunks
+from dmdnet.image_integrity import jpeg_markers, png_chunks
 
 PICTURE = Image.fromarray(np.random.Generator(np.random.Philox(3)).integers(0, 256, (40, 30, 3), np.uint8))
 
@@ -24,11 +24,11 @@ def encoded(**options) -> bytes:
 )
 def test_a_whole_jpeg_has_no_defect_and_any_cut_has(options):
     data = encoded(format="JPEG", **options)
-    assert jpeg_defect(data) is None
-    assert jpeg_defect(data + b"trailing bytes of a phone") is None
+    assert jpeg_markers(data)[1] is None
+    assert jpeg_markers(data + b"trailing bytes of a phone")[1] is None
     for length in range(4, len(data), 37):
-        assert "cut short" in jpeg_defect(data[:length]), length
-        assert jpeg_defect(data[:length] + bytes(len(data) - length)), "a preallocated file, half arrived"
+        assert "cut short" in jpeg_markers(data[:length])[1], length
+        assert jpeg_markers(data[:length] + bytes(len(data) - length))[1], "a preallocated file, half arrived"
 
 
 def test_a_whole_png_has_no_defect_and_any_cut_has():

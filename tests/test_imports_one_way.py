@@ -28,6 +28,7 @@ FLOORS = (
         "errors",
         "weights",
         "images",
+        "image_decoding",
         "image_integrity",
         "files",
         "basicsr_bridge",
@@ -40,7 +41,17 @@ NEIGHBOURS = {
     ("degradations", "ops"),  # degrading a batch on the device
 }
 # The ground floor has stairs of its own: each of these imports only those after it (and `errors`).
-GROUND_ORDER = ("config", "weights", "images", "image_integrity", "files", "basicsr_bridge", "registry", "typed")
+GROUND_ORDER = (
+    "config",
+    "weights",
+    "images",
+    "image_decoding",
+    "image_integrity",
+    "files",
+    "basicsr_bridge",
+    "registry",
+    "typed",
+)
 
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_TEXT = {
