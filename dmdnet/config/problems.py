@@ -144,7 +144,8 @@ def _hint(lines: list[dict[str, Any]], given: Any) -> str:
         if COMPONENT_WANTED in kinds:
             return f"; write {{type: {given}}}"
         if "literal_error" in kinds:
-            names = re.findall(r"'([^']*)'", str(lines[0]["ctx"]["expected"]))
+            listed = " ".join(str(line["ctx"]["expected"]) for line in lines if line["type"] == "literal_error")
+            names = re.findall(r"'([^']*)'", listed)
             hint = nearest(given, names)
             return f"; {hint}" if hint.startswith("did") else ""
         if kinds & {"int_type", "float_type"} and re.fullmatch(r"[-+]?[0-9_]+(\.[0-9]*)?", given):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from dmdnet.data.manifest import Manifest
 from dmdnet.data.people import NameHashes, People
@@ -14,7 +15,8 @@ from dmdnet.data.selection import Selection
 from dmdnet.errors import ConfigError
 
 Order = Literal["random", "given", "farthest", "pose"]
-Count = tuple[int, int] | int | Literal["all"]
+_Number = Annotated[int, Field(ge=0)]
+Count = tuple[_Number, _Number] | _Number | Literal["all"]
 PoseOf = Callable[[int], "tuple[float, float, float] | None"]
 
 _ALL = 1 << 31  # more than anybody has
