@@ -1,7 +1,8 @@
 """The shape of a degradation and the few helpers that they share.
 
-Pictures are uint8 RGB (H, W, 3) between operations: each one computes in float32 where it has to and rounds once
-(at most half a grey level). Sizes are (height, width).
+Pictures are RGB (H, W, 3) in grey levels 0..255. What a camera or a file holds is uint8: the picture at the start and
+the end, after noise and after compression. Filters and resizings give float32 and are not rounded: half a level less
+or more before a JPEG is a whole level after it, on average over the picture. Sizes are (height, width).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Annotated, Any, Protocol, runtime_checkable
 
+import cv2
 import numpy as np
 from pydantic import Field
 
@@ -29,7 +31,11 @@ class Degradation(Protocol):
         """
 
     def apply(self, image: np.ndarray, params: Hashable) -> np.ndarray:
-        """Return the degraded picture, uint8 (H', W', 3); `image` is not changed."""
+        """Return the degraded picture, uint8 or float32 (H', W', 3); `image`, either of them, is not changed.
+
+        float32 may lie outside 0..255 where a filter overshoots; compression, noise and the end of the pipeline
+        limit it.
+        """
 
 
 @runtime_checkable
@@ -42,6 +48,13 @@ class BatchDegradation(Protocol):
         The canvas holds only pictures that are to be degraded, `params_B` the draw of each: none of them is None.
         Nothing may wait for the device; what depends on the draws is worked out on the host.
         """
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """Return grey levels rounded (halves to even) and limited to 0..255; the same array when it is uint8."""
+    if image.dtype == np.uint8:
+        return image
+    return cv2.addWeighted(image, 1.0, image, 0.0, 0.0, dtype=cv2.CV_8U)
 
 
 def check_range(name: str, bounds: Range, minimum: float = 0.0, maximum: float = float("inf")) -> Range:

@@ -18,8 +18,8 @@ class Canvas:
     """A batch of pictures that may differ in size; each lies in the upper left corner of its row.
 
     Args:
-        pixels_BCHW: float32 RGB, whole numbers 0..255 (what a uint8 picture between two operations would hold); what
-            lies outside a picture's size is finite, but undefined.
+        pixels_BCHW: float32 RGB, grey levels 0..255, whole numbers where a uint8 picture would be between two
+            operations; what lies outside a picture's size is finite, but undefined.
         sizes: (height, width) of each picture, on the host: operations know all shapes without asking the device.
     """
 

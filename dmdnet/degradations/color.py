@@ -1,6 +1,6 @@
 """Changes of colour: brightness, contrast, saturation, hue, a cast, and grey.
 
-All of them together are one affine map of (R, G, B), rounded once: the same numbers on every device.
+All of them together are one affine map of (R, G, B).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class ColorJitter:
 
     def apply(self, image: np.ndarray, params: ColorDraw) -> np.ndarray:
         """Return the picture in its new colours, limited to 0..255."""
-        return cv2.transform(image, color_map(params, cv2.mean(image)[:3]))
+        return _mapped(image, color_map(params, cv2.mean(image)[:3]))
 
 
 @DEGRADATIONS.register()
@@ -92,7 +92,12 @@ class Grayscale:
 
     def apply(self, image: np.ndarray, params: ColorDraw) -> np.ndarray:
         """Return the grey picture, three channels."""
-        return cv2.transform(image, color_map(params, (0.0, 0.0, 0.0)))
+        return _mapped(image, color_map(params, (0.0, 0.0, 0.0)))
+
+
+def _mapped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    colors = cv2.transform(image.astype(np.float32, copy=False), matrix)
+    return np.clip(colors, 0.0, 255.0, out=colors)
 
 
 def color_map(params: ColorDraw, mean: tuple[float, ...]) -> np.ndarray:

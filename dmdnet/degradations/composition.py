@@ -11,7 +11,7 @@ from pydantic import Field
 
 from dmdnet.degradations.base import Probability
 from dmdnet.degradations.choices import Weight, pick, thresholds
-from dmdnet.degradations.pipeline import Draws, apply_degradation, build_degradation, draw_degradation
+from dmdnet.degradations.pipeline import Draws, apply_in_order, build_degradation, draw_degradation
 from dmdnet.errors import ConfigError
 from dmdnet.registry import DEGRADATIONS, Component
 
@@ -75,7 +75,7 @@ class Shuffle:
     def apply(self, image: np.ndarray, params: ShuffleDraw) -> np.ndarray:
         """Return the picture after the operations in the drawn order."""
         ops = [self.ops[index] for index in params.order]
-        return apply_degradation(image, ops, tuple(params.draws[index] for index in params.order))
+        return apply_in_order(image, ops, tuple(params.draws[index] for index in params.order))
 
 
 @DEGRADATIONS.register()
@@ -103,5 +103,5 @@ class Sequential:
     def apply(self, image: np.ndarray, params: tuple[Draws, ...]) -> np.ndarray:
         """Return the picture after all rounds."""
         for draws in params:
-            image = apply_degradation(image, self.ops, draws)
+            image = apply_in_order(image, self.ops, draws)
         return image

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.degradations.base import Probability, Range, check_range, to_uint8
 from dmdnet.degradations.canvas import Canvas
 from dmdnet.ops.degrade import noise
 from dmdnet.registry import DEGRADATIONS
@@ -72,6 +72,7 @@ class PoissonNoise:
 
     def apply(self, image: np.ndarray, params: NoiseDraw) -> np.ndarray:
         """Return the picture with noise, limited to 0..255."""
+        image = to_uint8(image)
         rates = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] if params.grey else image
         field = _in_all_channels(noise.poisson_field(rates, params.key))
         return cv2.addWeighted(image, 1.0, field, params.sigma, 0.0, dtype=cv2.CV_8U)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dmdnet.degradations.base import BatchDegradation, Degradation
+from dmdnet.degradations.base import BatchDegradation, Degradation, to_uint8
 from dmdnet.degradations.canvas import Canvas, largest
 from dmdnet.errors import DataError
 from dmdnet.registry import DEGRADATIONS, Component
@@ -31,11 +31,16 @@ def apply_degradation(image: np.ndarray, ops: Sequence[Degradation], draws: Draw
     """Return the picture after the operations with the parameters `draws`: uint8 RGB (H', W', 3), a new array."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise DataError(f"a picture to degrade is uint8 (H, W, 3), got {image.dtype} {image.shape}")
-    degraded = image
+    degraded = to_uint8(apply_in_order(image, ops, draws))
+    return degraded.copy() if degraded is image else degraded
+
+
+def apply_in_order(image: np.ndarray, ops: Sequence[Degradation], draws: Draws) -> np.ndarray:
+    """Return the picture after the operations as they leave it, uint8 or float32; `image` itself after none."""
     for op, params in zip(ops, draws, strict=True):
         if params is not None:
-            degraded = op.apply(degraded, params)
-    return degraded.copy() if degraded is image else degraded
+            image = op.apply(image, params)
+    return image
 
 
 def degrade(image: np.ndarray, ops: Sequence[Degradation], rng: np.random.Generator) -> np.ndarray:
@@ -83,15 +88,15 @@ def apply_to_canvas(op: Degradation, canvas: Canvas, params_B: Sequence[Hashable
 
 
 def _apply_on_host(op: Degradation, canvas: Canvas, params_B: Sequence[Hashable]) -> Canvas:
-    pictures = canvas.pixels_BCHW.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    pictures = canvas.pixels_BCHW.permute(0, 2, 3, 1).cpu().numpy()
     degraded = []
     for picture, (height, width), params in zip(pictures, canvas.sizes, params_B, strict=True):
         own = np.ascontiguousarray(picture[:height, :width])
         degraded.append(op.apply(own, params))
     sizes = tuple((picture.shape[0], picture.shape[1]) for picture in degraded)
     height, width = largest(sizes)
-    pixels = np.zeros((len(degraded), height, width, 3), np.uint8)
+    pixels = np.zeros((len(degraded), height, width, 3), np.float32)
     for row, picture in zip(pixels, degraded, strict=True):
         row[: picture.shape[0], : picture.shape[1]] = picture
     device = canvas.pixels_BCHW.device
-    return Canvas(torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().contiguous(), sizes)
+    return Canvas(torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).contiguous(), sizes)

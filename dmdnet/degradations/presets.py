@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dmdnet.degradations.pipeline import Draws, apply_degradation, build_degradation, draw_degradation
+from dmdnet.degradations.pipeline import Draws, apply_in_order, build_degradation, draw_degradation
 from dmdnet.registry import DEGRADATIONS, Component
 
 PresetName = Literal["gfpgan", "codeformer", "refldm_train", "ffhq_ref_moderate", "ffhq_ref_severe"]
@@ -55,7 +55,7 @@ class Preset:
 
     def apply(self, image: np.ndarray, params: Draws) -> np.ndarray:
         """Return the picture after all operations."""
-        return apply_degradation(image, self.ops, params)
+        return apply_in_order(image, self.ops, params)
 
 
 def _components(name: str) -> list[Component]:

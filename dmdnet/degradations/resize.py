@@ -140,7 +140,8 @@ class ResizeBack:
 
 
 def resize(image: np.ndarray, params: ResizeDraw) -> np.ndarray:
-    """Return `image` at the size of `params`; the same array when it has that size."""
+    """Return `image` (uint8 or float32) at the size of `params`, float32; the same array when it has that size."""
     if image.shape[:2] == (params.height, params.width):
         return image
-    return cv2.resize(image, (params.width, params.height), interpolation=INTERPOLATION[params.mode])
+    picture = image.astype(np.float32, copy=False)
+    return cv2.resize(picture, (params.width, params.height), interpolation=INTERPOLATION[params.mode])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dmdnet.degradations.base import Probability, check_range
+from dmdnet.degradations.base import Probability, check_range, to_uint8
 from dmdnet.errors import DataError
 from dmdnet.registry import DEGRADATIONS
 
@@ -45,12 +45,12 @@ class WebPCompression:
 
 
 def through_file(image: np.ndarray, suffix: str, options: list[int]) -> np.ndarray:
-    """Return uint8 RGB `image` after it was written as a file of the kind `suffix` (in memory) and read again.
+    """Return the picture, rounded, after it was written as a file of the kind `suffix` (in memory) and read again.
 
     Raises:
         DataError: the format cannot hold a picture of this size.
     """
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(to_uint8(image), cv2.COLOR_RGB2BGR)
     try:
         encoded, data = cv2.imencode(suffix, bgr, options)
     except cv2.error:
