@@ -14,6 +14,7 @@ from dmdnet.data.batch import FaceBatch
 from dmdnet.data.reference_face_dataset import Phase
 from dmdnet.data.samples import FaceSample, collate
 from dmdnet.data.sampling import Draw, TestSampler, TrainSampler
+from dmdnet.data.skips import SkipLog
 from dmdnet.errors import DMDNetError
 from dmdnet.registry import DATASETS
 
@@ -32,16 +33,20 @@ class FaceLoader:
     """Batches of a data set, loaded by worker processes.
 
     What a user can cause (a damaged picture) is raised here, in the main process, as the error that the data set
-    raised: torch would wrap it in the worker's traceback and bury the message.
+    raised: torch would wrap it in the worker's traceback and bury the message. Pictures that a batch had to do without
+    go into the log, which stops the run when there are too many.
     """
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
+    def __init__(self, loader: DataLoader[Any], skip_log: SkipLog | None = None) -> None:
         self.loader = loader
+        self.skip_log = skip_log
 
     def __iter__(self) -> Iterator[FaceBatch]:
         for batch in self.loader:
             if isinstance(batch, DMDNetError):
                 raise batch
+            if self.skip_log is not None:
+                self.skip_log.add(batch.skipped)
             yield batch
 
     def __len__(self) -> int:
@@ -59,6 +64,7 @@ def build_loader(
     start_draw: int = 0,
     pin_memory: bool = False,
     multiprocessing_context: str | None = None,
+    skip_log: SkipLog | None = None,
 ) -> FaceLoader:
     """Return the batches of one rank: endless and shuffled in training, every record once in testing.
 
@@ -68,6 +74,7 @@ def build_loader(
         start_draw: draws that the whole run has used up, over all ranks (training): iterations * batch size * ranks.
         pin_memory: True when batches go to a GPU.
         multiprocessing_context: how workers start (`fork`, `spawn`, ...), the system's default when None.
+        skip_log: where the names of pictures go that could not be used and that others stand in for.
     """
     sampler: TrainSampler | TestSampler
     if phase == "train":
@@ -88,7 +95,7 @@ def build_loader(
         multiprocessing_context=multiprocessing_context if workers else None,
         generator=torch.Generator(),  # its own, so that loading takes nothing from the training's generator
     )
-    return FaceLoader(loader)
+    return FaceLoader(loader, skip_log)
 
 
 class _ErrorsAsValues(Dataset[Any]):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from dmdnet.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = 3
 
@@ -48,6 +51,7 @@ class SkipLog:
             if (name := _name(line)) in self.names:
                 continue
             self.names[name] = None
+            logger.warning("skipped: %s", line)
             self._append(line)
             if len(self.names) > self.allowed:
                 raise self._too_many()

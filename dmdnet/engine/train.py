@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from dmdnet.config.options import Options, TrainOptions
 from dmdnet.data.batch import FaceBatch
 from dmdnet.data.loading import build_dataset, build_loader
+from dmdnet.data.skips import SkipLog
 from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.distributed import Launcher, World, processes
 from dmdnet.engine.logger import run_log
@@ -75,6 +77,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                     world_size=world.size,
                     start_draw=draws,
                     pin_memory=world.device.type == "cuda",
+                    skip_log=_skip_log(dataset, root, world),
                 )
             )
             global_batch = entry.batch_size_per_gpu * world.size
@@ -156,6 +159,12 @@ def _validation_loaders(options: Options, world: World) -> dict[str, Any]:
             dataset = build_dataset(entry, seed=options.manual_seed, phase="test")
             loaders[entry.name] = build_loader(dataset, entry, phase="test", rank=world.rank, world_size=world.size)
     return loaders
+
+
+def _skip_log(dataset: Any, root: Path, world: World) -> SkipLog:
+    """Return the list of pictures that training has had to do without; each rank sees its own share of the data."""
+    name = "skipped_pictures.txt" if world.main else f"skipped_pictures.rank{world.rank}.txt"
+    return SkipLog(len(dataset), dataset.max_bad_share, root / name)
 
 
 def _restore_state(model: Model, options: Options, resume: Resume) -> tuple[int, int]:
