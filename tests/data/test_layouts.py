@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
+import lmdb
 import pytest
 from made_faces import write_celebref
 
 from dmdnet.data.layouts import LAYOUTS
 from dmdnet.data.layouts.base import natural_key
-from dmdnet.data.layouts.celebref_hq import CelebRefHQLayout
+from dmdnet.data.layouts.celebref_hq import ALWAYS_TEST, CelebRefHQLayout, celebref_split
 from dmdnet.data.layouts.ffhq import FFHQLayout
+from dmdnet.data.layouts.manifest_file import ManifestLayout
+from dmdnet.data.layouts.person_folders import PersonFoldersLayout
+from dmdnet.data.manifest import split_of, write_manifest
+from dmdnet.data.reference_face_dataset import ReferenceFaceDataset
+from dmdnet.data.sampling import Draw
 from dmdnet.errors import DataError
 
 
@@ -73,29 +80,183 @@ class TestFFHQ:
         assert len(manifest.identities) == len(manifest) == 5
 
 
+class TestPublishedSplit:
+    SPLITS = Path(__file__).parents[2] / "options" / "splits"
+
+    def test_the_lists_follow_from_the_rule(self) -> None:
+        people = [f"{number:05}" for number in range(1, 1006)]
+        listed = {}
+        for split in ("train", "val", "test"):
+            names = (self.SPLITS / f"celebref_hq_{split}.txt").read_text().splitlines()
+            listed[split] = [name for name in names if not name.startswith("#")]
+            assert listed[split] == [person for person in people if celebref_split(person) == split]
+        assert {split: len(names) for split, names in listed.items()} == {"train": 831, "val": 55, "test": 119}
+
+    def test_people_whom_others_test_on_are_never_trained_on(self) -> None:
+        assert len(ALWAYS_TEST) == 25
+        assert {celebref_split(person) for person in ALWAYS_TEST} == {"test"}
+        assert {"00005", "00146", "00757"} < ALWAYS_TEST
+
+    def test_a_persons_split_needs_nobody_else(self) -> None:
+        assert [split_of(f"{number} 张", seed=1, test=0.3, val=0.3) for number in range(8)] == [
+            "train",
+            "train",
+            "val",
+            "test",
+            "train",
+            "val",
+            "val",
+            "train",
+        ]
+        splits = [split_of(str(number), test=0.25, val=0.25) for number in range(4000)]
+        assert abs(splits.count("test") / 4000 - 0.25) < 0.03
+        assert abs(splits.count("val") / 4000 - 0.25) < 0.03
+
+    def test_the_layout_divides_people(self, tmp_path: Path) -> None:
+        write_celebref(tmp_path, {"00001": 2, "00002": 2, "00004": 1})
+        root = str(tmp_path / "images")
+        for split in ("train", "test"):
+            rows = list(CelebRefHQLayout(dataroot_gt=root, split=split).manifest())
+            assert rows
+            assert {row.split for row in rows} == {split}
+            assert {celebref_split(row.identity) for row in rows} == {split}
+        with pytest.raises(DataError, match=r"none of its 3 people is in the split 'val'"):
+            CelebRefHQLayout(dataroot_gt=root, split="val").manifest()
+
+
+class TestPersonFolders:
+    def test_nested_folders_and_stray_pictures(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        root = tmp_path / "my photos"
+        touch(root / "Zoë 张" / "2019" / "party 1.jpg", root / "Zoë 张" / "2.webp", root / "Bob" / "1.png")
+        touch(root / "who.png", root / "Bob" / "notes.txt")
+        rows = list(PersonFoldersLayout(dataroot_gt=str(root)).manifest())
+        assert [row.name for row in rows] == ["Bob/1.png", "Zoë 张/2.webp", "Zoë 张/2019/party 1.jpg"]
+        assert [row.identity for row in rows] == ["Bob", "Zoë 张", "Zoë 张"]
+        assert Path(rows[2].landmark_file) == tmp_path / "landmarks" / "Zoë 张" / "2019" / "party 1.jpg.txt"
+        assert "1 pictures are in no person's folder and are left out: who.png" in caplog.text
+
+    def test_only_stray_pictures(self, tmp_path: Path) -> None:
+        touch(tmp_path / "faces" / "1.png")
+        with pytest.raises(DataError, match=r"holds no picture in this layout.*a folder per person"):
+            PersonFoldersLayout(dataroot_gt=str(tmp_path / "faces")).manifest()
+
+    def test_a_person_with_one_picture(self, tmp_path: Path) -> None:
+        root = write_celebref(tmp_path, {"a": 1, "b": 2})
+        layout = LAYOUTS.component("PersonFoldersLayout", dataroot_gt=str(root))
+        dataset = ReferenceFaceDataset(layout=layout, image_size=64)
+        assert len(dataset[Draw(0, 0)].references) == 0
+        assert len(dataset[Draw(1, 0)].references) == 1
+
+
+def make_lmdb(root: Path, target: Path) -> None:
+    """Write what is below `root` in BasicSR's form."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    names = [path.relative_to(root).as_posix() for path in files]
+    with lmdb.open(str(target), map_size=1 << 26) as environment, environment.begin(write=True) as transaction:
+        for name, path in zip(names, files, strict=True):
+            transaction.put(name.rsplit(".", 1)[0].encode(), path.read_bytes())
+    (target / "meta_info.txt").write_text("".join(f"{name} (64,64,3) 1\n" for name in names), encoding="utf-8")
+
+
+class TestLmdb:
+    """An LMDB in place of a folder gives the same table: names, people, splits and landmarks."""
+
+    @pytest.mark.parametrize("kind", [CelebRefHQLayout, FFHQLayout, PersonFoldersLayout])
+    def test_the_same_rows_and_bytes(self, kind: type, tmp_path: Path) -> None:
+        root = write_celebref(tmp_path, {"00002": 11, "Zoë 张": 1})
+        make_lmdb(root, tmp_path / "faces.lmdb")
+        folder, database = (kind(dataroot_gt=str(path)).manifest() for path in (root, tmp_path / "faces.lmdb"))
+        assert list(folder) == list(database)
+        assert [folder.storage.read(row.picture) for row in folder] == [
+            database.storage.read(row.picture) for row in database
+        ]
+
+    def test_a_missing_one_says_how_to_make_it(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"faces\.lmdb does not exist; scripts/make_lmdb\.py makes"):
+            FFHQLayout(dataroot_gt=str(tmp_path / "faces.lmdb")).manifest()
+
+
+class TestManifestLayout:
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        root = write_celebref(tmp_path, {"00001": 2, "00002": 2, "00004": 1})
+        return write_manifest(CelebRefHQLayout(dataroot_gt=str(root)).manifest(), tmp_path / "faces.manifest")
+
+    def test_all_and_one_split(self, file: Path) -> None:
+        assert len(ManifestLayout(manifest=str(file)).manifest()) == 5
+        rows = list(ManifestLayout(manifest=str(file), split="test").manifest())
+        assert [row.name for row in rows] == ["00001/1.png", "00001/2.png"]
+
+    def test_another_place_of_the_pictures(self, file: Path, tmp_path: Path) -> None:
+        (tmp_path / "images").rename(tmp_path / "moved")
+        with pytest.raises(DataError, match="images"):
+            ManifestLayout(manifest=str(file)).manifest()
+        table = ManifestLayout(manifest=str(file), dataroot=str(tmp_path / "moved")).manifest()
+        assert table.storage.read(table[0].picture)
+
+    def test_a_split_that_is_not_there(self, file: Path) -> None:
+        with pytest.raises(DataError, match=r"no face in the split 'val', only in test, train"):
+            ManifestLayout(manifest=str(file), split="val").manifest()
+
+    def test_landmarks_of_the_file_are_read(self, file: Path) -> None:
+        dataset = ReferenceFaceDataset(
+            layout=LAYOUTS.component("ManifestLayout", manifest=str(file), split="test"), image_size=64
+        )
+        assert dataset.face(0).boxes().shape == (4, 4)
+
+
+def needed_options(name: str, value: Path) -> dict[str, str]:
+    fields = LAYOUTS.schema(name).model_fields.items()
+    return {option: str(value) for option, field in fields if field.is_required()}
+
+
 @pytest.mark.parametrize("name", LAYOUTS.names())
 class TestMissingData:
     """Every registered layout says what is expected, for example where, and whence."""
 
     def message(self, name: str, root: Path) -> str:
         with pytest.raises(DataError) as caught:
-            LAYOUTS.get(name)(dataroot_gt=str(root)).manifest()
-        return str(caught.value)
+            LAYOUTS.get(name)(**needed_options(name, root)).manifest()
+        message = str(caught.value)
+        assert "\n" not in message
+        assert "datasets/README.md" in message
+        assert re.search(r"\bfrom\b", message)  # whence
+        return message
 
     def test_no_folder(self, name: str, tmp_path: Path) -> None:
         message = self.message(name, tmp_path / "nowhere")
         assert "does not exist" in message
-        assert str(tmp_path / "nowhere" / "0000") in message  # an example of a path
-        assert "datasets/README.md" in message
-        assert "from " in message
+        assert message.count(str(tmp_path)) >= 2  # what is missing, and an example of what is expected
 
     def test_empty_folder(self, name: str, tmp_path: Path) -> None:
         touch(tmp_path / "images" / "readme.txt")
-        assert "no picture" in self.message(name, tmp_path / "images")
+        assert re.search(
+            "holds no picture|is a folder, a file is needed|does not exist", self.message(name, tmp_path / "images")
+        )
 
     def test_a_file_in_place_of_the_folder(self, name: str, tmp_path: Path) -> None:
         touch(tmp_path / "images")
+        if name in ("DMDNetListLayout", "ManifestLayout"):
+            pytest.skip("they want a file")
         assert "is a file" in self.message(name, tmp_path / "images")
+
+
+def test_seventy_thousand_pictures_become_a_table() -> None:
+    class Listing:
+        def list_keys(self) -> list[str]:
+            return [f"{number // 1000 * 1000:05}/{number:05}.png" for number in range(70_000)]
+
+        def read(self, key: str) -> bytes:
+            raise AssertionError(f"{key}: nothing is read to list")
+
+        def where(self, key: str) -> str:
+            return key
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dmdnet.data.layouts.ffhq.open_root", lambda *_: Listing())
+        manifest = FFHQLayout(dataroot_gt="ffhq/images1024x1024").manifest()
+    assert len(manifest) == len(manifest.identities) == 70_000
+    assert manifest[69_999].picture == "69000/69999.png"
 
 
 def test_a_hundred_thousand_names_are_sorted_quickly() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dmdnet.data.manifest import Manifest
-from dmdnet.data.storage import DiskStorage, Storage
+from dmdnet.data.storage import Storage, open_storage
 from dmdnet.data.storage.natural import natural_key
+from dmdnet.data.storage.opening import LMDB_SUFFIX
 from dmdnet.errors import DataError
 from dmdnet.registry import Registry
 
 LAYOUTS = Registry("layout", "dmdnet.data.layouts")
 LANDMARKS_FOLDER = "landmarks"
+README = "(datasets/README.md)"
 
-__all__ = ["LANDMARKS_FOLDER", "LAYOUTS", "Layout", "natural_key"]
+SplitName = Literal["train", "val", "test"]
+
+__all__ = ["LANDMARKS_FOLDER", "LAYOUTS", "Layout", "SplitName", "natural_key"]
 
 
 class Layout(Protocol):
@@ -30,7 +34,7 @@ class Layout(Protocol):
 
 
 def open_root(root: str, option: str, expected: str) -> Storage:
-    """Return the storage at `root`, a folder or an LMDB.
+    """Return the storage at `root`, a folder or (`.lmdb`) an LMDB.
 
     Args:
         root: as the option file names it.
@@ -38,13 +42,22 @@ def open_root(root: str, option: str, expected: str) -> Storage:
         expected: a sentence that shows the layout and says where it comes from.
 
     Raises:
-        DataError: there is nothing, or a file where a folder is needed.
+        DataError: there is nothing, a file where a folder is needed, or an LMDB that cannot be used.
     """
     path = Path(root)
     if not path.is_dir():
         reason = "is a file, a folder is needed" if path.exists() else "does not exist"
-        raise DataError(f"{option}: {root} {reason}. {expected}")
-    return DiskStorage(path)
+        made = "; scripts/make_lmdb.py makes an LMDB of a folder" if path.suffix == LMDB_SUFFIX else ""
+        raise DataError(f"{option}: {root} {reason}{made}. {expected}")
+    return open_storage(path)
+
+
+def require_file(path: Path, option: str, expected: str) -> Path:
+    """Return `path`; raise DataError when it is no file."""
+    if not path.is_file():
+        reason = "is a folder, a file is needed" if path.is_dir() else "does not exist"
+        raise DataError(f"{option}: {path} {reason}. {expected}")
+    return path
 
 
 def found_pictures(storage: Storage, root: str, option: str, expected: str) -> list[str]:
@@ -60,7 +73,7 @@ def no_pictures(root: str, option: str, expected: str) -> DataError:
     return DataError(f"{option}: {root} holds no picture in this layout. {expected}")
 
 
-def landmark_folder(dataroot_landmarks: str | None, root: str) -> Path:
+def landmark_folder(dataroot_landmarks: str | None, root: str | Path) -> Path:
     """Return the folder of landmark files: the one that is named, else `landmarks` beside `root`."""
     return Path(dataroot_landmarks) if dataroot_landmarks else Path(root).parent / LANDMARKS_FOLDER
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from dmdnet.data.layouts.base import (
     LAYOUTS,
+    SplitName,
     found_pictures,
     landmark_folder,
     no_pictures,
@@ -56,7 +56,7 @@ class CelebRefHQLayout:
         *,
         dataroot_gt: str,
         dataroot_landmarks: str | None = None,
-        split: Literal["train", "val", "test"] | None = None,
+        split: SplitName | None = None,
     ) -> None:
         self.root = dataroot_gt
         self.landmarks = landmark_folder(dataroot_landmarks, dataroot_gt)
