@@ -7,11 +7,15 @@ large kernel          as a product of spectra (fourier.py)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
+from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.fourier import filter_valid
 from dmdnet.degradations.kernels import BlurDraw, KernelDraw, gaussian_row, kernel_of
+from dmdnet.ops.degrade import blur as batch
 
 LARGEST_DIRECT_KERNEL = 9
 
@@ -31,10 +35,16 @@ def blur(image: np.ndarray, params: KernelDraw) -> np.ndarray:
     return filter_picture(image, kernel_of(params))
 
 
+def blur_canvas(canvas: Canvas, params_B: Sequence[KernelDraw]) -> Canvas:
+    """Return the canvas with every picture filtered with its own kernel."""
+    kernels = [kernel_of(params) for params in params_B]
+    return canvas.with_pixels(batch.blur(canvas.pixels_BCHW, canvas.sizes, kernels))
+
+
 def filter_picture(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Return `image` filtered with `kernel`, float32 (k, k), symmetric about its centre."""
     if len(kernel) <= LARGEST_DIRECT_KERNEL:
         return cv2.filter2D(image.astype(np.float32), -1, kernel)
     half = len(kernel) // 2
     padded = cv2.copyMakeBorder(image, half, half, half, half, cv2.BORDER_REFLECT_101)
-    return cv2.merge(filter_valid(padded, kernel))
+    return filter_valid(padded, kernel)
