@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.choices import KernelSize, draw_odd, odd_sizes
-from dmdnet.degradations.filtering import blur
+from dmdnet.degradations.filtering import blur, blur_canvas
 from dmdnet.degradations.kernels import SMALLEST_SIGMA, BlurDraw
 from dmdnet.registry import DEGRADATIONS
 
@@ -48,6 +50,10 @@ class GaussianBlur:
     def apply(self, image: np.ndarray, params: BlurDraw) -> np.ndarray:
         """Return the blurred picture; the border is mirrored without repeating its pixels."""
         return blur(image, params)
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[BlurDraw]) -> Canvas:
+        """Return the canvas of filtered pictures."""
+        return blur_canvas(canvas, params_B)
 
 
 def draw_ellipse(sigma: Range, isotropic_prob: float, rng: np.random.Generator) -> tuple[float, float, float]:

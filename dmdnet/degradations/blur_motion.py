@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from dmdnet.degradations.base import Probability, Range, check_range
-from dmdnet.degradations.filtering import blur
+from dmdnet.degradations.canvas import Canvas
+from dmdnet.degradations.filtering import blur, blur_canvas
 from dmdnet.degradations.kernels import LARGEST_KERNEL, MotionDraw
 from dmdnet.registry import DEGRADATIONS
 
@@ -35,3 +37,7 @@ class MotionBlur:
     def apply(self, image: np.ndarray, params: MotionDraw) -> np.ndarray:
         """Return the blurred picture; the border is mirrored without repeating its pixels."""
         return blur(image, params)
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[MotionDraw]) -> Canvas:
+        """Return the canvas of filtered pictures."""
+        return blur_canvas(canvas, params_B)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dmdnet.degradations.base import Probability, Range, check_range
 from dmdnet.degradations.blur import draw_ellipse
+from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.choices import KernelSize, draw_odd, odd_sizes
-from dmdnet.degradations.filtering import blur
+from dmdnet.degradations.filtering import blur, blur_canvas
 from dmdnet.degradations.kernels import SMALLEST_SIGMA, GeneralizedDraw, PlateauDraw
 from dmdnet.registry import DEGRADATIONS
 
@@ -52,6 +55,10 @@ class GeneralizedGaussianBlur:
         """Return the blurred picture; the border is mirrored without repeating its pixels."""
         return blur(image, params)
 
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[GeneralizedDraw]) -> Canvas:
+        """Return the canvas of filtered pictures."""
+        return blur_canvas(canvas, params_B)
+
 
 @DEGRADATIONS.register()
 class PlateauBlur:
@@ -89,6 +96,10 @@ class PlateauBlur:
     def apply(self, image: np.ndarray, params: PlateauDraw) -> np.ndarray:
         """Return the blurred picture; the border is mirrored without repeating its pixels."""
         return blur(image, params)
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[PlateauDraw]) -> Canvas:
+        """Return the canvas of filtered pictures."""
+        return blur_canvas(canvas, params_B)
 
 
 def draw_beta(bounds: Range, rng: np.random.Generator) -> float:

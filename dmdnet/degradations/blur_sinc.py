@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.choices import KernelSize, draw_odd, odd_sizes
-from dmdnet.degradations.filtering import blur
+from dmdnet.degradations.filtering import blur, blur_canvas
 from dmdnet.degradations.kernels import SincDraw
 from dmdnet.registry import DEGRADATIONS
 
@@ -41,3 +43,7 @@ class SincBlur:
     def apply(self, image: np.ndarray, params: SincDraw) -> np.ndarray:
         """Return the filtered picture; the border is mirrored without repeating its pixels."""
         return blur(image, params)
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[SincDraw]) -> Canvas:
+        """Return the canvas of filtered pictures."""
+        return blur_canvas(canvas, params_B)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,11 @@ from torch import Tensor
 
 from dmdnet.errors import DataError
 from dmdnet.ops.degrade.to_device import to_device
+
+# pictures whose longer side is at most this share of the canvas go to a canvas of their own ...
+_CLASSES = (0.25, 0.5)
+# ... when it saves as many pixels: an operation's launches then cost less than what they would read and write
+_WORTH_A_CANVAS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,35 @@ class Canvas:
         return Canvas(pixels_BCHW, self.sizes)
 
     def select(self, rows: Sequence[int]) -> Canvas:
-        """Return the canvas of some of the pictures."""
+        """Return the canvas of some of the pictures, no larger than they need it."""
+        sizes = tuple(self.sizes[row] for row in rows)
+        height, width = largest(sizes)
         index = to_device(np.array(rows, np.int64), self.pixels_BCHW.device)
-        return Canvas(self.pixels_BCHW.index_select(0, index), tuple(self.sizes[row] for row in rows))
+        return Canvas(self.pixels_BCHW[..., :height, :width].index_select(0, index), sizes)
+
+    def by_size(self) -> list[tuple[Sequence[int], Canvas]]:
+        """Return canvases of pictures of similar sizes and the rows of each: one when more would not save enough."""
+        height, width = self.pixels_BCHW.shape[2:]
+        classes: dict[int, list[int]] = {}
+        for row, size in enumerate(self.sizes):
+            share = max(size[0] / height, size[1] / width)
+            classes.setdefault(bisect_left(_CLASSES, share), []).append(row)
+        areas = [math.prod(largest([self.sizes[row] for row in rows])) * len(rows) for rows in classes.values()]
+        saved = len(self.sizes) * height * width - sum(areas)
+        if saved < _WORTH_A_CANVAS * (len(classes) - 1) or len(classes) == 1:
+            return [(range(len(self.sizes)), self)]
+        return [(rows, self.select(rows)) for rows in classes.values()]
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[Sequence[int], Canvas]]) -> Canvas:
+        """Return the canvas of all pictures in the order of their rows."""
+        if len(parts) == 1:
+            return parts[0][1]
+        sizes = dict(pair for rows, part in parts for pair in zip(rows, part.sizes, strict=True))
+        whole = parts[0][1].pixels_BCHW.new_zeros(len(sizes), 3, *largest(list(sizes.values())))
+        for rows, part in parts:
+            _write(whole, rows, part)
+        return cls(whole, tuple(sizes[row] for row in range(len(sizes))))
 
     def replace(self, rows: Sequence[int], pictures: Canvas) -> Canvas:
         """Return a canvas with `pictures` in the place of its `rows`, grown where they are larger."""
@@ -55,9 +88,7 @@ class Canvas:
         height, width = largest(sizes)
         pixels_BCHW = self.pixels_BCHW.new_zeros(len(sizes), 3, height, width)
         _corner(pixels_BCHW, self.pixels_BCHW).copy_(_corner(self.pixels_BCHW, pixels_BCHW))
-        index = to_device(np.array(rows, np.int64), self.pixels_BCHW.device)
-        target = _corner(pixels_BCHW, pictures.pixels_BCHW)
-        target.index_copy_(0, index, _corner(pictures.pixels_BCHW, pixels_BCHW))
+        _write(pixels_BCHW, rows, pictures)
         return Canvas(pixels_BCHW, tuple(sizes))
 
     def to_uint8(self) -> Tensor:
@@ -75,6 +106,12 @@ class Canvas:
 def largest(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Return the height and width that hold pictures of all `sizes`."""
     return max(height for height, _ in sizes), max(width for _, width in sizes)
+
+
+def _write(pixels_BCHW: Tensor, rows: Sequence[int], pictures: Canvas) -> None:
+    index = to_device(np.array(rows, np.int64), pixels_BCHW.device)
+    target = _corner(pixels_BCHW, pictures.pixels_BCHW)
+    target.index_copy_(0, index, _corner(pictures.pixels_BCHW, pixels_BCHW))
 
 
 def _corner(pixels_BCHW: Tensor, other_BCHW: Tensor) -> Tensor:

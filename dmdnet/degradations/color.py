@@ -6,6 +6,7 @@ All of them together are one affine map of (R, G, B).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,10 +15,13 @@ import numpy as np
 from pydantic import Field
 
 from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.degradations.canvas import Canvas
+from dmdnet.ops.degrade.color import map_colors
 from dmdnet.registry import DEGRADATIONS
 
 LUMA = np.array([0.299, 0.587, 0.114])  # BT.601, as JPEG and OpenCV's grey pictures
 TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+FROM_YIQ = np.linalg.inv(TO_YIQ)
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,10 @@ class ColorJitter:
         """Return the picture in its new colours, limited to 0..255."""
         return _mapped(image, color_map(params, cv2.mean(image)[:3]))
 
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[ColorDraw]) -> Canvas:
+        """Return the canvas in its new colours, limited to 0..255."""
+        return _map_canvas(canvas, params_B)
+
 
 @DEGRADATIONS.register()
 class Grayscale:
@@ -94,10 +102,25 @@ class Grayscale:
         """Return the grey picture, three channels."""
         return _mapped(image, color_map(params, (0.0, 0.0, 0.0)))
 
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[ColorDraw]) -> Canvas:
+        """Return the canvas of grey pictures, three channels."""
+        return _map_canvas(canvas, params_B)
+
 
 def _mapped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     colors = cv2.transform(image.astype(np.float32, copy=False), matrix)
     return np.clip(colors, 0.0, 255.0, out=colors)
+
+
+def _map_canvas(canvas: Canvas, params_B: Sequence[ColorDraw]) -> Canvas:
+    maps_B34 = np.stack([color_map(params, (0.0, 0.0, 0.0)) for params in params_B])
+    pivots_B = [contrast_pivot(params) for params in params_B]
+    return canvas.with_pixels(map_colors(canvas.pixels_BCHW, canvas.sizes, maps_B34, pivots_B, LUMA.tolist()))
+
+
+def contrast_pivot(params: ColorDraw) -> float:
+    """Return the share of the picture's mean grey in every pixel."""
+    return params.brightness * (1.0 - params.contrast)
 
 
 def color_map(params: ColorDraw, mean: tuple[float, ...]) -> np.ndarray:
@@ -108,10 +131,10 @@ def color_map(params: ColorDraw, mean: tuple[float, ...]) -> np.ndarray:
     """
     turn = np.eye(3)
     turn[1:, 1:] = [[math.cos(params.hue), -math.sin(params.hue)], [math.sin(params.hue), math.cos(params.hue)]]
-    hue = np.linalg.inv(TO_YIQ) @ turn @ TO_YIQ
+    hue = FROM_YIQ @ turn @ TO_YIQ
     grey = np.tile(LUMA, (3, 1))
     saturation = params.saturation * np.eye(3) + (1.0 - params.saturation) * grey
     linear = params.brightness * params.contrast * (saturation @ hue)
-    middle = params.brightness * (1.0 - params.contrast) * float(LUMA @ np.array(mean))
+    middle = contrast_pivot(params) * float(LUMA @ np.array(mean))
     offset = middle + np.array([params.shift_red, params.shift_green, params.shift_blue])
     return np.concatenate([linear, offset[:, None]], axis=1).astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,8 +10,16 @@ import numpy as np
 from pydantic import Field
 
 from dmdnet.degradations.base import Probability
+from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.choices import Weight, pick, thresholds
-from dmdnet.degradations.pipeline import Draws, apply_in_order, build_degradation, draw_degradation
+from dmdnet.degradations.pipeline import (
+    Draws,
+    apply_in_order,
+    apply_ops_to_canvas,
+    apply_to_canvas,
+    build_degradation,
+    draw_degradation,
+)
 from dmdnet.errors import ConfigError
 from dmdnet.registry import DEGRADATIONS, Component
 
@@ -56,6 +64,12 @@ class OneOf:
         """Return the picture after the chosen operation."""
         return self.ops[params.index].apply(image, params.params)
 
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[OneOfDraw]) -> Canvas:
+        """Return the canvas after all operations, each of them on the pictures that chose it."""
+        for index, op in enumerate(self.ops):
+            canvas = apply_to_canvas(op, canvas, [p.params if p.index == index else None for p in params_B])
+        return canvas
+
 
 @DEGRADATIONS.register()
 class Shuffle:
@@ -76,6 +90,14 @@ class Shuffle:
         """Return the picture after the operations in the drawn order."""
         ops = [self.ops[index] for index in params.order]
         return apply_in_order(image, ops, tuple(params.draws[index] for index in params.order))
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[ShuffleDraw]) -> Canvas:
+        """Return the canvas after all operations in all places, each of them on the pictures whose turn it is."""
+        for place in range(len(self.ops)):
+            for index, op in enumerate(self.ops):
+                turn_B = [p.draws[index] if p.order[place] == index else None for p in params_B]
+                canvas = apply_to_canvas(op, canvas, turn_B)
+        return canvas
 
 
 @DEGRADATIONS.register()
@@ -105,3 +127,11 @@ class Sequential:
         for draws in params:
             image = apply_in_order(image, self.ops, draws)
         return image
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[tuple[Draws, ...]]) -> Canvas:
+        """Return the canvas after all rounds; pictures with fewer of them wait."""
+        nothing = (None,) * len(self.ops)
+        for turn in range(max(len(draws) for draws in params_B)):
+            draws_B = [draws[turn] if turn < len(draws) else nothing for draws in params_B]
+            canvas = apply_ops_to_canvas(self.ops, canvas, draws_B)
+        return canvas

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from dmdnet.degradations.base import Probability, check_range
+from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.webp import through_file
+from dmdnet.ops.degrade.jpeg import jpeg
 from dmdnet.registry import DEGRADATIONS
 
 
@@ -42,3 +45,7 @@ class JPEGCompression:
             DataError: a side is longer than JPEG's 65,500 pixels.
         """
         return through_file(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, params.quality])
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[JPEGDraw]) -> Canvas:
+        """Return the canvas after compression, to the last bit but for one value in ten thousand."""
+        return canvas.with_pixels(jpeg(canvas.pixels_BCHW, canvas.sizes, [params.quality for params in params_B]))

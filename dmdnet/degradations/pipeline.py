@@ -67,10 +67,19 @@ def degrade_batch(images_BCHW: Tensor, ops: Sequence[Degradation], draws_B: Sequ
     Raises:
         DataError: the pictures have another type, or do not come back to one size.
     """
-    canvas = Canvas.of(images_BCHW)
+    return apply_ops_to_canvas(ops, Canvas.of(images_BCHW), draws_B).to_uint8()
+
+
+def apply_ops_to_canvas(ops: Sequence[Degradation], canvas: Canvas, draws_B: Sequence[Draws]) -> Canvas:
+    """Return the canvas after the operations, each picture's with its own draws.
+
+    Where sizes have come to differ much, small and large pictures go on apart until the end.
+    """
+    parts = [(tuple(range(len(draws_B))), canvas)]
     for op, params_B in zip(ops, zip(*draws_B, strict=True), strict=True):
-        canvas = apply_to_canvas(op, canvas, params_B)
-    return canvas.to_uint8()
+        parts = [(rows, apply_to_canvas(op, part, [params_B[row] for row in rows])) for rows, part in parts]
+        parts = [(tuple(rows[i] for i in own), piece) for rows, part in parts for own, piece in part.by_size()]
+    return Canvas.joined(parts)
 
 
 def apply_to_canvas(op: Degradation, canvas: Canvas, params_B: Sequence[Hashable | None]) -> Canvas:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from dmdnet.degradations.pipeline import Draws, apply_in_order, build_degradation, draw_degradation
+from dmdnet.degradations.canvas import Canvas
+from dmdnet.degradations.pipeline import (
+    Draws,
+    apply_in_order,
+    apply_ops_to_canvas,
+    build_degradation,
+    draw_degradation,
+)
 from dmdnet.degradations.preset_table import PRESETS, PresetName
 from dmdnet.registry import DEGRADATIONS, Component
 
@@ -31,6 +40,10 @@ class Preset:
     def apply(self, image: np.ndarray, params: Draws) -> np.ndarray:
         """Return the picture after all operations."""
         return apply_in_order(image, self.ops, params)
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[Draws]) -> Canvas:
+        """Return the canvas after all operations."""
+        return apply_ops_to_canvas(self.ops, canvas, params_B)
 
 
 def _components(name: str) -> list[Component]:

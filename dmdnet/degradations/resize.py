@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,8 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.choices import Weight, pick, thresholds
 from dmdnet.errors import ConfigError
+from dmdnet.ops.degrade import resize as batch
 from dmdnet.registry import DEGRADATIONS
 
 Mode = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
@@ -74,6 +77,10 @@ class Downsample:
         """Return the picture at the drawn size."""
         return resize(image, params)
 
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[ResizeDraw]) -> Canvas:
+        """Return the canvas of pictures at their drawn sizes."""
+        return _resize_canvas(canvas, params_B)
+
 
 @DEGRADATIONS.register()
 class Resize:
@@ -122,6 +129,10 @@ class Resize:
         """Return the picture at the drawn size."""
         return resize(image, params)
 
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[ResizeDraw]) -> Canvas:
+        """Return the canvas of pictures at their drawn sizes."""
+        return _resize_canvas(canvas, params_B)
+
 
 @DEGRADATIONS.register()
 class ResizeBack:
@@ -138,6 +149,10 @@ class ResizeBack:
         """Return the picture at its first size."""
         return resize(image, params)
 
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[ResizeDraw]) -> Canvas:
+        """Return the canvas of pictures at their drawn sizes."""
+        return _resize_canvas(canvas, params_B)
+
 
 def resize(image: np.ndarray, params: ResizeDraw) -> np.ndarray:
     """Return `image` (uint8 or float32) at the size of `params`, float32; the same array when it has that size."""
@@ -145,3 +160,9 @@ def resize(image: np.ndarray, params: ResizeDraw) -> np.ndarray:
         return image
     picture = image.astype(np.float32, copy=False)
     return cv2.resize(picture, (params.width, params.height), interpolation=INTERPOLATION[params.mode])
+
+
+def _resize_canvas(canvas: Canvas, params_B: Sequence[ResizeDraw]) -> Canvas:
+    targets = [batch.Target(params.height, params.width, params.mode) for params in params_B]
+    pixels_BCHW = batch.resize(canvas.pixels_BCHW, canvas.sizes, targets)
+    return Canvas(pixels_BCHW, tuple((target.height, target.width) for target in targets))

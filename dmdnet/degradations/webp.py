@@ -21,7 +21,11 @@ class WebPDraw:
 
 @DEGRADATIONS.register()
 class WebPCompression:
-    """Compress to lossy WebP with a whole quality uniform in `quality`, both ends included, and read it back."""
+    """Compress to lossy WebP with a whole quality uniform in `quality`, both ends included, and read it back.
+
+    It has no form for a batch on the device: its prediction of blocks from their neighbours goes on one by one. A batch
+    waits for the host here; take JPEGCompression where that is too slow.
+    """
 
     def __init__(self, *, quality: tuple[int, int], prob: Probability = 1.0) -> None:
         check_range("WebPCompression: quality", quality, minimum=1, maximum=100)

@@ -1,8 +1,9 @@
-"""Where autocast must not reach."""
+"""Where autocast and TF32 must not reach."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -18,3 +19,22 @@ def without_autocast(device: torch.device) -> AbstractContextManager[object]:
 def at_least_float32(tensor: torch.Tensor) -> torch.Tensor:
     """Return the tensor in float32, or as it is in float64."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+@contextmanager
+def full_float32_products(device: torch.device) -> Iterator[None]:
+    """Let matrix products keep all 24 bits of float32, whatever was allowed for the networks, and autocast not reach.
+
+    TF32 would keep 11 bits of each factor. The switch is read when a product is launched, so that it may be turned
+    back as soon as the launch has returned.
+    """
+    switches = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
+    before = [switch.fp32_precision for switch in switches]
+    try:
+        for switch in switches:
+            switch.fp32_precision = "ieee"
+        with without_autocast(device):
+            yield
+    finally:
+        for switch, precision in zip(switches, before, strict=True):
+            switch.fp32_precision = precision

@@ -66,34 +66,33 @@ def poisson_field(rates: np.ndarray, key: int) -> np.ndarray:
 def add_gaussian(pixels_BCHW: Tensor, sigmas_B: list[float], grey_B: list[bool], keys_B: Sequence[int]) -> Tensor:
     """Return the pictures with Gaussian noise of deviation sigma (grey levels); grey: the same in all channels."""
     noise_BCHW = _normal_fields(pixels_BCHW, grey_B, keys_B)
-    return _to_levels(pixels_BCHW + noise_BCHW * per_picture(sigmas_B, pixels_BCHW.device))
+    return _to_levels(torch.addcmul(pixels_BCHW, noise_BCHW, per_picture(sigmas_B, pixels_BCHW.device)))
 
 
 def multiply_gaussian(pixels_BCHW: Tensor, sigmas_B: list[float], grey_B: list[bool], keys_B: Sequence[int]) -> Tensor:
     """Return the pictures times 1 + sigma * normal noise."""
-    noise_BCHW = _normal_fields(pixels_BCHW, grey_B, keys_B)
-    return _to_levels(pixels_BCHW * (1.0 + noise_BCHW * per_picture(sigmas_B, pixels_BCHW.device)))
+    noise_BCHW = _normal_fields(pixels_BCHW, grey_B, keys_B) * per_picture(sigmas_B, pixels_BCHW.device)
+    return _to_levels(torch.addcmul(pixels_BCHW, pixels_BCHW, noise_BCHW))
 
 
 def add_poisson(pixels_BCHW: Tensor, scales_B: list[float], grey_B: list[bool], keys_B: Sequence[int]) -> Tensor:
     """Return the pictures with `scale` times the noise of Poisson counts whose rates are the grey levels."""
     device = pixels_BCHW.device
-    rates_BCHW = pixels_BCHW
+    pixels_BCHW = rates_BCHW = _to_levels(pixels_BCHW.clone())
     if any(grey_B):
         rates_BCHW = torch.where(_flags(grey_B, device), _grey(pixels_BCHW), pixels_BCHW)
-    # what lies outside a picture has to be a place in the table, too
-    places_BCHW = rates_BCHW.clamp(0, LEVELS - 1).long() << POISSON_BITS
-    places_BCHW |= _fields_of_bits(pixels_BCHW, grey_B, keys_B) >> _UNUSED_BITS
-    noise_BCHW = _poisson_table(device)[places_BCHW].float()
-    return _to_levels(pixels_BCHW + noise_BCHW * per_picture(scales_B, device))
+    quantiles_BCHW = (_fields_of_bits(pixels_BCHW, grey_B, keys_B) >> _UNUSED_BITS) & ((1 << POISSON_BITS) - 1)
+    noise_BCHW = _poisson_table(device)[(rates_BCHW.long() << POISSON_BITS) + quantiles_BCHW]
+    return _to_levels(torch.addcmul(pixels_BCHW, noise_BCHW, per_picture(scales_B, device)))
 
 
 def _normal_fields(pixels_BCHW: Tensor, grey_B: list[bool], keys_B: Sequence[int]) -> Tensor:
-    return _normal_table(pixels_BCHW.device)[_fields_of_bits(pixels_BCHW, grey_B, keys_B)]
+    # the upper half of the 16-bit numbers is negative here, and so found from the table's end
+    return _normal_table(pixels_BCHW.device)[_fields_of_bits(pixels_BCHW, grey_B, keys_B).long()]
 
 
 def _fields_of_bits(pixels_BCHW: Tensor, grey_B: list[bool], keys_B: Sequence[int]) -> Tensor:
-    """Return 16-bit numbers (B, 3, H, W) as the pictures' own (height, width * channels) fields have them."""
+    """Return 16 bits as int16 (B, 3, H, W), where the pictures' own (height, width * channels) fields have them."""
     height, width = pixels_BCHW.shape[2:]
     device = pixels_BCHW.device
     if all(grey_B):
@@ -126,4 +125,4 @@ def _normal_table(device: torch.device) -> Tensor:
 
 @cache
 def _poisson_table(device: torch.device) -> Tensor:
-    return to_device(poisson_deviations(), device)
+    return to_device(poisson_deviations().astype(np.float32), device)

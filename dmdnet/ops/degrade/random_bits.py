@@ -41,7 +41,7 @@ def random_bits(height: int, length: int, key: int) -> np.ndarray:
 
 
 def random_bits_of_batch(height: int, length: int, keys_B: Sequence[int], device: torch.device) -> Tensor:
-    """Return 16 random bits for every place and key as numbers 0..65535: int64 (B, height, length)."""
+    """Return 16 random bits for every place and key: int16 (B, height, length), the bits of numpy's uint16."""
     rows = torch.arange(height, device=device)[:, None] << _GROUP_BITS
     counters_HG = (rows + torch.arange(-(-length // _LANES), device=device)) * _signed(_STEP)
     keys_B11 = to_device(np.array(keys_B, np.uint64).view(np.int64).reshape(-1, 1, 1), device)
@@ -51,7 +51,7 @@ def random_bits_of_batch(height: int, length: int, keys_B: Sequence[int], device
         words_BHG ^= (words_BHG >> shift) & ((1 << (64 - shift)) - 1)
         if factor != 1:
             words_BHG *= _signed(factor)
-    return words_BHG.view(torch.int16)[..., :length].long() & 0xFFFF
+    return words_BHG.view(torch.int16)[..., :length]
 
 
 def _scramble(words: np.ndarray, shifted: np.ndarray) -> None:
