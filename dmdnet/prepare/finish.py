@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from dmdnet.data.manifest import Manifest, Row, write_manifest
@@ -29,8 +29,9 @@ MANIFEST, FAILED = "faces.manifest", "failed.csv"
 
 @dataclass(frozen=True)
 class Summary:
-    """What came out: numbers of photographs, faces, people, and people by split."""
+    """What came out: numbers of photographs, faces, people, and people by split; `size` of pictures written anew."""
 
+    size: int | None
     photographs: int
     faces: int
     people: int
@@ -57,6 +58,8 @@ def finish(
         DataError: something cannot be written.
     """
     with locked(workspace.root / "finish.lock"):
+        for half in workspace.output.glob(".*.tmp"):  # what a killed process was writing
+            half.unlink(missing_ok=True)
         mode = choose_people([record.photograph for record in finished], table.people)
         found = [face for record in finished for face in record.faces]
         people, strangers = assign_people(found, mode, same_person_distance)
@@ -70,11 +73,12 @@ def finish(
             made = Manifest.from_rows(
                 (row for row, _ in rows), storage=DiskStorage(workspace.output), origin=str(workspace.output / MANIFEST)
             )
-            asked = {**asdict(faces), **asdict(table), "people": mode, "same_person_distance": same_person_distance}
+            asked = {**faces.as_json(), **table.as_json(), "people": mode, "same_person_distance": same_person_distance}
             manifest = write_manifest(made, workspace.output / MANIFEST, options=asked)
         else:
             (workspace.output / MANIFEST).unlink(missing_ok=True)
     return Summary(
+        size=None if faces.in_place else faces.size,
         photographs=len(finished),
         faces=len(rows),
         people=len(people),

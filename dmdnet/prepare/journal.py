@@ -33,7 +33,8 @@ def read_journals(workspace: Workspace, photographs: Sequence[Photograph]) -> di
         for record in _records(path):
             seen, strange = True, strange and record.photograph not in stamps
             whole = all(not face.file or (workspace.faces / face.file).is_file() for face in record.faces)
-            if whole and stamps.get(record.photograph) == record.stamp:
+            worse = record.passing and record.photograph in finished
+            if whole and not worse and stamps.get(record.photograph) == record.stamp:
                 finished[record.photograph] = record
     if seen and strange:
         raise DataError(

@@ -44,8 +44,8 @@ class FaceOptions:
             raise ConfigError("in_place: only pictures that are aligned already can stay in place; add --aligned")
 
     def as_json(self) -> dict[str, Any]:
-        """Return the options by name."""
-        return asdict(self)
+        """Return the options by name, equal ones alike."""
+        return {**asdict(self), "min_face": float(self.min_face)}
 
 
 @dataclass(frozen=True)
@@ -76,3 +76,7 @@ class TableOptions:
             raise ConfigError(
                 f"val_share {self.val_share:g} and test_share {self.test_share:g}: each 0 or more, together below 1"
             )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the options by name, equal ones alike."""
+        return {**asdict(self), "val_share": float(self.val_share), "test_share": float(self.test_share)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,12 +44,17 @@ class FoundFace:
 
 @dataclass(frozen=True)
 class Finished:
-    """A photograph that is done, its faces, and why it or some of its faces gave nothing."""
+    """A photograph that is done, its faces, and why it or some of its faces gave nothing.
+
+    `passing`: what went wrong may not go wrong again (the file could not be read, or the process died): the next run
+    tries it once more.
+    """
 
     photograph: str
     stamp: tuple[int, int]
     faces: tuple[FoundFace, ...] = ()
     failures: tuple[Failure, ...] = ()
+    passing: bool = False
 
 
 def to_line(finished: Finished) -> str:
@@ -62,7 +67,13 @@ def to_line(finished: Finished) -> str:
             values[key] = base64.b64encode(values[key].tobytes()).decode()
         faces.append(values)
     failures = [[failure.face, failure.reason] for failure in finished.failures]
-    record = {"photograph": finished.photograph, "stamp": finished.stamp, "faces": faces, "failures": failures}
+    record = {
+        "photograph": finished.photograph,
+        "stamp": finished.stamp,
+        "faces": faces,
+        "failures": failures,
+        "passing": finished.passing,
+    }
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
@@ -79,15 +90,7 @@ def from_line(line: str) -> Finished:
         _pair(record["stamp"]),
         tuple(_face(name, values) for values in record["faces"]),
         tuple(Failure(name, reason, face) for face, reason in record["failures"]),
-    )
-
-
-def without_face(finished: Finished, face: FoundFace, reason: str) -> Finished:
-    """Return the same with a face taken out and listed as a failure."""
-    return replace(
-        finished,
-        faces=tuple(item for item in finished.faces if item.number != face.number),
-        failures=(*finished.failures, Failure(face.photograph, reason, face.number)),
+        record["passing"],
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 from dmdnet.prepare.finish import Summary
 
 RECIPE = "options/train_prepared.yml"
+_RECIPE_SIZE = 512
 _SHOWN_FAILURES = 5
 
 
@@ -35,18 +35,22 @@ def describe(summary: Summary) -> str:
 
 
 def next_command(summary: Summary) -> str:
-    """Return the command that trains on what came out; without validation where nobody is in that split."""
+    """Return the command that trains on what came out, with what the recipe has to be told about it."""
     assert summary.manifest is not None
-    overrides = [_override("train", summary.manifest)]
-    overrides.append(_override("val", summary.manifest) if summary.splits.get("val") else "datasets.val=null")
+    validates = summary.splits.get("val", 0) > 0
+    phases = ("train", "val") if validates else ("train",)
+    overrides = [f"datasets.{phase}.layout.manifest={summary.manifest}" for phase in phases]
+    if summary.size not in (None, _RECIPE_SIZE):
+        sized = ("network_g", *(f"datasets.{phase}" for phase in phases))
+        overrides += [f"{part}.image_size={summary.size}" for part in sized]
+    if not validates:
+        overrides.append("datasets.val=~")
+    if summary.splits.get("train", 0) < 2:
+        overrides.append("datasets.train.wrong_person_prob=0")  # there is nobody else
     return " ".join(["python train.py -opt", RECIPE, "--set", *(shlex.quote(item) for item in overrides)])
-
-
-def _override(phase: str, manifest: Path) -> str:
-    return f"datasets.{phase}.layout.manifest={manifest}"
 
 
 def waits_for_others(shard: tuple[int, int]) -> str:
     """Return what a shard says that is done before the others."""
     number, shards = shard
-    return f"shard {number}/{shards} is done; the one that ends last makes the table (so does any of their commands, run again)"
+    return f"shard {number}/{shards} is done; the last one makes the table (so does any command, run again)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +21,6 @@ from dmdnet.prepare.record import Finished
 from dmdnet.prepare.scan import Failure, Photograph, Scan, scan
 from dmdnet.prepare.worker import FaceFinder
 from dmdnet.prepare.workspace import Workspace
-
-logger = logging.getLogger(__name__)
 
 
 def prepare(
@@ -72,6 +69,8 @@ def prepare(
     if missing and not only_finish:
         return None
     passed_over = [*found.failures, *(Failure(item.name, "is not done yet") for item in missing)]
+    if not missing:
+        workspace.sweep({face.file for record in finished.values() for face in record.faces})
     distance = table.same_person_distance or backend.same_person_distance
     done = [finished[item.name] for item in found.photographs if item.name in finished]
     return finish(root, workspace, done, passed_over, faces, table, distance)
@@ -91,7 +90,8 @@ def _work(
     mine = [photograph for photograph in found.photographs if photograph.shard(shards) == index]
     with open_journal(workspace, index, shards) as journal:
         finished = read_journals(workspace, found.photographs)
-        waiting = [photograph for photograph in mine if photograph.name not in finished]
+        done = {record.photograph for record in finished.values() if not record.passing}
+        waiting = [photograph for photograph in mine if photograph.name not in done]
         arguments = (root, workspace.output, options)
         results = run_tasks(FaceFinder, arguments, waiting, workers, _died)
         with closing(results), _progress(show_progress, len(mine), len(mine) - len(waiting)) as advance:
@@ -102,7 +102,7 @@ def _work(
 
 def _died(photograph: Photograph, how: str) -> Finished:
     reason = f"the process that worked on it died twice ({how}): out of memory, or a picture that a library cannot bear"
-    return Finished(photograph.name, photograph.stamp, (), (Failure(photograph.name, reason),))
+    return Finished(photograph.name, photograph.stamp, (), (Failure(photograph.name, reason),), passing=True)
 
 
 def _scanned(root: Path) -> Scan:
@@ -131,20 +131,30 @@ def _check_shard(shard: Sequence[int], workers: int | None) -> None:
 
 
 def _processes(workers: int | None) -> int:
-    return len(os.sched_getaffinity(0)) if workers is None else workers
+    if workers is not None:
+        return workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def _progress(shown: bool, total: int, done: int) -> Iterator[Callable[[], None]]:
-    """Give a function to call after each photograph."""
-    columns = (
-        TextColumn("photographs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    terminal = shown and sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), disable=not terminal) as bar:
+    """Give a function to call after each photograph; where nobody watches a terminal, a line is printed at times."""
+    if not (shown and sys.stderr.isatty()):
+        yield _Lines(shown, total, done)
+        return
+    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(TextColumn("photographs"), *columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=total, completed=done)
         yield lambda: bar.advance(task)
+
+
+class _Lines:
+    """Prints how far it is, twenty times in all."""
+
+    def __init__(self, shown: bool, total: int, done: int) -> None:
+        self._shown, self._total, self._done = shown, total, done
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._shown and self._done * 20 // self._total > (self._done - 1) * 20 // self._total:
+            print(f"{self._done} of {self._total} photographs", file=sys.stderr, flush=True)

@@ -23,7 +23,8 @@ def split_people(
 
     A person's split follows from the seed and their key alone, so that people who join later move nobody; only where
     a split that is asked for would be empty although there are three people to divide, one is moved there. People
-    with one picture train. People who share a near-duplicate go together.
+    with one picture train, and so does everybody where fewer than three have more. People who share a near-duplicate
+    go together.
 
     Args:
         pictures: how many pictures that are no near-duplicates each person has, by key.
@@ -32,12 +33,12 @@ def split_people(
     groups = _together(pictures, alike)
     split = dict.fromkeys(groups, "train")
     divided = [key for key, members in groups.items() if max(pictures[member] for member in members) > 1]
-    for key in divided:
-        split[key] = split_of(key, seed=seed, val=val_share, test=test_share)
-    wanted = [name for name, share in zip(_SPLITS, (1.0, val_share, test_share), strict=True) if share > 0]
     if len(divided) >= len(_SPLITS):
-        for name in wanted:
-            _fill(split, divided, name, seed)
+        for key in divided:
+            split[key] = split_of(key, seed=seed, val=val_share, test=test_share)
+        for name, share in zip(_SPLITS, (1.0, val_share, test_share), strict=True):
+            if share > 0:
+                _fill(split, divided, name, seed)
     return {member: split[key] for key, members in groups.items() for member in members}
 
 

@@ -24,6 +24,7 @@ from dmdnet.prepare.record import Finished, FoundFace
 from dmdnet.prepare.scan import Failure, Photograph
 from dmdnet.prepare.workspace import Workspace, make_folder
 
+_LARGEST_FILE = 1 << 30  # bytes; the most pixels that are read have half of that in 16 bits
 THUMBNAIL = 24  # side of the small grey picture that near-duplicates are told by
 _INNER = slice(0.2, 0.95), slice(0.18, 0.82)  # rows and columns of the frame that are face, not background
 # of the frame's side: landmarks of aligned faces lie on average 0.025 from the template, those of a picture that is
@@ -77,7 +78,10 @@ class FaceFinder:
         """
         name = photograph.name
         try:
-            data = read_file(self._root / name)
+            data = self._read(photograph)
+        except DMDNetError as error:
+            return Finished(name, photograph.stamp, (), (Failure(name, _reason(error, name)),), passing=True)
+        try:
             rgb = decode_image(data, name)
             pictures, failures = self._aligned(rgb) if self._options.aligned else self._found(rgb)
         except DMDNetError as error:
@@ -85,6 +89,13 @@ class FaceFinder:
         listed = tuple(Failure(name, reason, number) for number, reason in failures)
         faces = tuple(self._face(name, data, number, picture) for number, picture in pictures)
         return Finished(name, photograph.stamp, faces, listed)
+
+    def _read(self, photograph: Photograph) -> bytes:
+        if photograph.stamp[0] > _LARGEST_FILE:
+            raise DataError(
+                f"{photograph.name}: more than {_LARGEST_FILE >> 20} MiB; no picture that is read is so large"
+            )
+        return read_file(self._root / photograph.name)
 
     def _found(self, rgb: np.ndarray) -> tuple[list[tuple[int, _Picture]], list[tuple[int, str]]]:
         """Return the faces of a photograph and what is wrong with others, by their number."""
@@ -176,4 +187,5 @@ def _thumbnail(rgb: np.ndarray) -> np.ndarray:
 
 def _reason(error: DMDNetError, name: str) -> str:
     """Return the message without the name that stands beside it in the list."""
-    return str(error).split(f"{name}: ", 1)[-1]
+    message = str(error)
+    return message.partition(f"{name}: ")[2] or message

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,15 +54,24 @@ class Workspace:
         """
         wanted = {"format": FORMAT, **options}
         path = self.root / "options.json"
-        if path.is_file():
-            self._compare(path, wanted)
-        elif self.output.is_file():
+        if self.output.is_file():
             raise DataError(f"{self.output}: is a file; OUTPUT is a folder")
-        elif self.output.is_dir() and not self.root.is_dir() and any(self.output.iterdir()):
+        if self.output.is_dir() and not self.root.is_dir() and any(self.output.iterdir()):
             raise DataError(f"{self.output}: holds files that `prepare` did not make; choose a new folder as OUTPUT")
-        else:
-            make_folder(self.root)
-            write_bytes(path, (json.dumps(wanted, indent=1) + "\n").encode())
+        make_folder(self.root)
+        with locked(self.root / "options.lock"):  # shards begin at the same time
+            if path.is_file():
+                self._compare(path, wanted)
+            else:
+                write_bytes(path, (json.dumps(wanted, indent=1) + "\n").encode())
+
+    def sweep(self, wanted: Collection[str]) -> None:
+        """Remove what is in `faces` besides `wanted`: of photographs that are gone, and halves of killed processes."""
+        for folder, _, files in os.walk(self.faces):
+            for name in files:
+                path = Path(folder, name)
+                if path.relative_to(self.faces).as_posix() not in wanted:
+                    path.unlink(missing_ok=True)
 
     def _compare(self, path: Path, wanted: Mapping[str, Any]) -> None:
         try:
