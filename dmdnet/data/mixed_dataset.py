@@ -9,12 +9,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from dmdnet.data.checks import Part, parts_of
 from dmdnet.data.face_reader import Face
 from dmdnet.data.randomness import Stream, generator
 from dmdnet.data.reference_face_dataset import Phase
 from dmdnet.data.samples import FaceSample
 from dmdnet.data.sampling import Draw, record_of_draw
-from dmdnet.data.selection import Selection
 from dmdnet.errors import ConfigError
 from dmdnet.registry import DATASETS, Component, Runtime
 
@@ -65,9 +65,9 @@ class MixedDataset:
         return _MarkedIdentities(self)
 
     @property
-    def parts(self) -> tuple[tuple[Selection, bool], ...]:
-        """The rows that the sets use, and whether the training set may have them, too (see data/checks.py)."""
-        return tuple(part for member in self.members for part in member.parts)
+    def parts(self) -> tuple[Part, ...]:
+        """The rows that the sets use, for the checks of data/checks.py."""
+        return tuple(part for member in self.members for part in parts_of(member))
 
     def face(self, record: int) -> Face:
         """Return a sharp face as it is; records are counted through the sets one after the other."""

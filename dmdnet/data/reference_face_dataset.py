@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 
 from dmdnet.data.augmentation import degraded_boxes, jitter_colours
+from dmdnet.data.checks import Part
 from dmdnet.data.degraded_faces import Degraded, DegradedFaces, LqLandmarks
 from dmdnet.data.face_reader import Face, FaceReader, MissingLandmarks
 from dmdnet.data.layouts import LAYOUTS
@@ -21,7 +22,7 @@ from dmdnet.data.randomness import Stream, generator
 from dmdnet.data.references import Count, Order, ReferenceChooser, ReferencePolicy, count_range
 from dmdnet.data.samples import FaceSample, FaceStack
 from dmdnet.data.sampling import Draw
-from dmdnet.data.selection import QualityFloor, Selection, select
+from dmdnet.data.selection import QualityFloor, select
 from dmdnet.errors import ConfigError, DataError
 from dmdnet.images import from_hwc
 from dmdnet.registry import DATASETS, DEGRADATIONS, Component, Runtime
@@ -192,9 +193,9 @@ class ReferenceFaceDataset:
         return self.selection.identities
 
     @property
-    def parts(self) -> tuple[tuple[Selection, bool], ...]:
-        """The rows that the set uses, and whether the training set may have them, too (see data/checks.py)."""
-        return ((self.selection, self.allow_split_overlap),)
+    def parts(self) -> tuple[Part, ...]:
+        """The rows that the set uses, for the checks of data/checks.py."""
+        return (Part(self.selection, self.reader, self.allow_split_overlap),)
 
     def face(self, record: int) -> Face:
         """Return a sharp face as it is, without any augmentation."""

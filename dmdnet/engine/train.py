@@ -12,6 +12,7 @@ import torch
 
 from dmdnet.config.options import Options, TrainOptions
 from dmdnet.data.batch import FaceBatch
+from dmdnet.data.checks import check_apart
 from dmdnet.data.loading import build_dataset, build_loader
 from dmdnet.data.skips import SkipLog
 from dmdnet.engine.checkpoint import CheckpointFolder
@@ -54,6 +55,8 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             # Networks, weights, data
             entry = options.datasets["train"]
             dataset = build_dataset(entry, seed=options.manual_seed, phase="train")
+            judges = _validation_sets(options)
+            check_apart({"datasets.train": dataset}, {f"datasets.{key}": judge for key, judge in judges.items()})
             model = build_model(options, world.device, pretrained=resume is None)
             start, draws = _restore_state(model, options, resume) if resume else (0, 0)
             checkpoints = CheckpointFolder(root)
@@ -67,7 +70,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             if resume is None:
                 model.setup(dataset)
             model.distribute()
-            validation = Validation(options, _validation_loaders(options, world), world, root / "visualization")
+            validation = Validation(options, _validation_loaders(options, judges, world), world, root / "visualization")
             batches = iter(
                 build_loader(
                     dataset,
@@ -151,14 +154,24 @@ def _due(freq: int | None, iteration: int) -> bool:
     return freq is not None and iteration % freq == 0
 
 
-def _validation_loaders(options: Options, world: World) -> dict[str, Any]:
-    """Return set name -> this rank's share, for every entry of `datasets` that begins with `val`."""
-    loaders = {}
-    for key, entry in options.datasets.items():
-        if key.startswith("val") and options.val.val_freq:
-            dataset = build_dataset(entry, seed=options.manual_seed, phase="test")
-            loaders[entry.name] = build_loader(dataset, entry, phase="test", rank=world.rank, world_size=world.size)
-    return loaders
+def _validation_sets(options: Options) -> dict[str, Any]:
+    """Return every entry of `datasets` that begins with `val`, by its key; none in a run without validation."""
+    if not options.val.val_freq:
+        return {}
+    return {
+        key: build_dataset(entry, seed=options.manual_seed, phase="test")
+        for key, entry in options.datasets.items()
+        if key.startswith("val")
+    }
+
+
+def _validation_loaders(options: Options, judges: dict[str, Any], world: World) -> dict[str, Any]:
+    """Return set name -> this rank's share of it."""
+    entries = options.datasets
+    return {
+        entries[key].name: build_loader(judge, entries[key], phase="test", rank=world.rank, world_size=world.size)
+        for key, judge in judges.items()
+    }
 
 
 def _skip_log(dataset: Any, root: Path, world: World) -> SkipLog:

@@ -267,7 +267,11 @@ def test_validation_runs_with_the_averaged_weights(option_file, tiny, caplog):
     modes = ["input", "generic", "specific"]
     path = option_file("validated", val={"val_freq": 2, "metrics": SOME_METRICS, "modes": modes})
     content = yaml.safe_load(path.read_text())
-    content["datasets"]["val"] = {**content["datasets"]["train"], "name": "people"}
+    content["datasets"]["val"] = {
+        **content["datasets"]["train"],
+        "name": "people",
+        "allow_split_overlap": True,
+    }
     path.write_text(yaml.safe_dump(content))
     with_val = load_options(path)
     with caplog.at_level(logging.INFO, "dmdnet"):

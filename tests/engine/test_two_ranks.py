@@ -41,7 +41,11 @@ def write(option_file):
         content = yaml.safe_load(path.read_text())
         content["train"]["total_iter"] = 3
         content["datasets"]["train"]["batch_size_per_gpu"] = batch
-        content["datasets"]["val"] = {**content["datasets"]["train"], "name": "people"}
+        content["datasets"]["val"] = {
+            **content["datasets"]["train"],
+            "name": "people",
+            "allow_split_overlap": True,
+        }
         content["val"] = {"val_freq": 3, "metrics": {"psnr": {"type": "PSNR"}}, "modes": ["input", "generic"]}
         path.write_text(yaml.safe_dump(content))
         return path

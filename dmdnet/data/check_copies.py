@@ -1,0 +1,75 @@
+"""Copies of one picture in two sets: other files of the same shot, found by what they look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dmdnet.data.checks import Check, Part, known_values, place_of
+from dmdnet.faces.fingerprint import SAME_PICTURE
+
+_BLOCK = 1 << 22  # pairs compared at a time: 32 MB
+_DRAWS = 1000  # pairs of different people from which the usual distance of strangers is taken
+_FEWEST = 20
+_NEAR = 0.75  # of that distance; two files of one picture are much nearer
+
+
+def near_duplicates(train: Part, judge: Part) -> Check:
+    """Compare the fingerprints of two parts, all with all: a minute for 10^6 with 10^4.
+
+    Fingerprints that differ in at most `SAME_PICTURE` bits are a finding, unless both pictures have embeddings that
+    compare and lie about as far apart as those of strangers.
+    """
+    what = "share no near-duplicate"
+    if train.may_overlap or judge.may_overlap:
+        return Check(what, left_out="allowed by allow_split_overlap")
+    lacking = [part.origin for part in (train, judge) if "fingerprint" not in part.selection.manifest.arrays]
+    if lacking:
+        return Check(what, left_out=f"{lacking[0]} has no fingerprints; `python -m dmdnet prepare` makes them")
+    (prints, rows), (judged, judged_rows) = known_values(train, "fingerprint"), known_values(judge, "fingerprint")
+    limit = _strangers(train, judge)
+    findings = []
+    for ours, theirs, bits in _near_pairs(prints, judged):
+        one, other = int(rows[ours]), int(judged_rows[theirs])
+        if limit is None or _distance(train, one, judge, other) <= limit:
+            findings.append(f"{place_of(judge, other)} looks like {place_of(train, one)} ({bits} of 64 bits differ)")
+    return Check(what, len(judged), tuple(findings))
+
+
+def _near_pairs(prints: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    step = max(1, _BLOCK // max(1, len(prints)))
+    for start in range(0, len(others), step):
+        bits = np.bitwise_count(prints[:, None] ^ others[None, start : start + step])
+        for ours, theirs in np.argwhere(bits <= SAME_PICTURE).tolist():
+            yield ours, start + theirs, int(bits[ours, theirs])
+
+
+def _strangers(train: Part, judge: Part) -> float | None:
+    """Return the distance of embeddings from which on two pictures show different people; None where unknown.
+
+    It is a share of the median distance of different people in the two tables, so that it needs no word about how
+    the embeddings were made; they compare when they have one length.
+    """
+    columns = [part.selection.manifest.arrays.get("embedding") for part in (train, judge)]
+    if columns[0] is None or columns[1] is None or columns[0].shape[1] != columns[1].shape[1]:
+        return None
+    rng = np.random.Generator(np.random.Philox(key=[0, 0]))
+    ours, theirs = (rng.choice(part.selection.used(), _DRAWS) for part in (train, judge))
+    strangers = [
+        train.selection.manifest.identity_of(one) != judge.selection.manifest.identity_of(other)
+        for one, other in zip(ours.tolist(), theirs.tolist(), strict=True)
+    ]
+    difference = columns[0][ours].astype(np.float32) - columns[1][theirs].astype(np.float32)
+    distances = np.sqrt((difference**2).sum(axis=1))[np.array(strangers)]
+    distances = distances[~np.isnan(distances)]
+    return _NEAR * float(np.median(distances)) if len(distances) >= _FEWEST else None
+
+
+def _distance(train: Part, one: int, judge: Part, other: int) -> float:
+    """Return the distance of two embeddings, 0 where one is unknown."""
+    points = [
+        part.selection.manifest.arrays["embedding"][row].astype(np.float32)
+        for part, row in ((train, one), (judge, other))
+    ]
+    return float(np.nan_to_num(np.linalg.norm(points[0] - points[1])))

@@ -1,0 +1,222 @@
+"""Whether a training set and the sets that judge it are apart: no person, no picture, no copy of a picture in both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from dmdnet.data.face_reader import FaceReader
+from dmdnet.data.manifest import SPLITS, Manifest
+from dmdnet.data.manifest.table import ARRAY_COLUMNS
+from dmdnet.data.references import originals
+from dmdnet.data.selection import Selection, select
+from dmdnet.errors import ConfigError
+
+SHOWN = 3  # examples in one line
+_SIZE = 512  # of faces of a table that are read
+_COMPARED_BYTES = 20  # pairs of files with one checksum that are compared byte by byte
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The rows of one data set, or of one member of a mixture.
+
+    Args:
+        selection: the rows.
+        reader: what reads its faces.
+        may_overlap: the set may share people and pictures with the training set (allow_split_overlap).
+    """
+
+    selection: Selection
+    reader: FaceReader
+    may_overlap: bool = False
+
+    @property
+    def origin(self) -> str:
+        """What the part's table is called."""
+        return self.selection.manifest.origin
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of what was checked.
+
+    Args:
+        what: in words.
+        count: how many rows or pairs it covered.
+        findings: what is wrong, one line each.
+        left_out: why it could not be made, or was not to be; empty where it was made.
+    """
+
+    what: str
+    count: int = 0
+    findings: tuple[str, ...] = ()
+    left_out: str = ""
+
+
+def parts_of(dataset: Any) -> tuple[Part, ...]:
+    """Return the parts of a data set; none for one that does not say which rows it uses."""
+    return getattr(dataset, "parts", ())
+
+
+def check_apart(train: Mapping[str, Any], judges: Mapping[str, Any]) -> None:
+    """Check that data sets that judge a network have nobody and nothing of its training sets; takes seconds.
+
+    Compared are people, within one root, and picture files. Copies are looked for by `python -m dmdnet check-data`.
+
+    Args:
+        train, judges: data sets by what the option file calls them (`datasets.val`).
+
+    Raises:
+        ConfigError: they share somebody or something, and the judge does not allow it.
+    """
+    for train_name, train_set in train.items():
+        for name, judge in judges.items():
+            for one in parts_of(train_set):
+                for other in parts_of(judge):
+                    for check in compare_quickly(one, other):
+                        if check.findings:
+                            raise ConfigError(_refusal(train_name, name, check))
+
+
+def _refusal(train: str, judge: str, check: Check) -> str:
+    shown = "; ".join(check.findings[:SHOWN])
+    more = f" and {len(check.findings) - SHOWN} more" if len(check.findings) > SHOWN else ""
+    return (
+        f"{judge} has faces of {train}: {shown}{more}. Figures on faces that were trained on say nothing: give the two "
+        f"different people (split, identities_file, identity_range), or set allow_split_overlap: true in {judge}"
+    )
+
+
+def compare_quickly(train: Part, judge: Part) -> list[Check]:
+    """Return the comparisons that need no more than the tables."""
+    return [shared_people(train, judge), shared_files(train, judge), shared_checksums(train, judge)]
+
+
+def shared_people(train: Part, judge: Part) -> Check:
+    """Compare the people of two parts of one root; elsewhere the same name may be another person."""
+    what = "share no person"
+    if train.may_overlap or judge.may_overlap:
+        return Check(what, left_out="allowed by allow_split_overlap")
+    if _real(train.origin) != _real(judge.origin):
+        return Check(what, left_out=f"people of {train.origin} and {judge.origin} are named independently")
+    judged = _people(judge)
+    both = sorted(_people(train) & judged)
+    return Check(what, len(judged), tuple(f"person {name}" for name in both))
+
+
+def _people(part: Part) -> set[str]:
+    manifest = part.selection.manifest
+    return {manifest.identities[code] for code in np.unique(manifest.identity[part.selection.used()]).tolist()}
+
+
+def shared_files(train: Part, judge: Part) -> Check:
+    """Compare the places of picture files, through links to folders."""
+    what = "share no file"
+    if train.may_overlap or judge.may_overlap:
+        return Check(what, left_out="allowed by allow_split_overlap")
+    ours = set(_places(judge))
+    both = [place for place in _places(train) if place in ours]
+    return Check(what, len(ours), tuple(f"file {place}" for place in sorted(both)))
+
+
+def _places(part: Part) -> list[str]:
+    """Return where the sharp pictures of a part lie."""
+    manifest = part.selection.manifest
+    if "picture" not in manifest.text:
+        return []
+    keys, where = manifest.text["picture"], manifest.storage.where
+    places = []
+    for row in part.selection.used().tolist():
+        if key := keys[row]:
+            folder, _, name = where(key).rpartition("/")
+            places.append(f"{_real(folder)}/{name}")
+    return places
+
+
+@lru_cache(maxsize=1 << 16)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def shared_checksums(train: Part, judge: Part) -> Check:
+    """Compare the checksums of files; those that are equal are then compared byte by byte, the first few of them."""
+    what = "share no copy of a file"
+    if train.may_overlap or judge.may_overlap:
+        return Check(what, left_out="allowed by allow_split_overlap")
+    lacking = [part.origin for part in (train, judge) if "checksum" not in part.selection.manifest.arrays]
+    if lacking:
+        return Check(what, left_out=f"{lacking[0]} has no checksums")
+    (sums, rows), (judged, judged_rows) = known_values(train, "checksum"), known_values(judge, "checksum")
+    _, ours, theirs = np.intersect1d(sums, judged, return_indices=True)
+    findings = []
+    for number, (one, other) in enumerate(zip(rows[ours].tolist(), judged_rows[theirs].tolist(), strict=True)):
+        if number >= _COMPARED_BYTES or _same_bytes(train, one, judge, other):
+            findings.append(f"{place_of(judge, other)} is {place_of(train, one)}")
+    return Check(what, len(judged), tuple(findings))
+
+
+def known_values(part: Part, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the known values of a column of whole numbers in the rows that a part uses, and those rows."""
+    values, unknown = part.selection.manifest.arrays[column], ARRAY_COLUMNS[column].unknown
+    rows = part.selection.used()
+    rows = rows[values[rows] != values.dtype.type(unknown)]
+    return values[rows], rows
+
+
+def _same_bytes(train: Part, one: int, judge: Part, other: int) -> bool:
+    if place_of(train, one) == place_of(judge, other):
+        return False  # one file: `shared_files` says so
+    data = [
+        part.selection.manifest.storage.read(part.selection.manifest.text["picture"][row])
+        for part, row in ((train, one), (judge, other))
+    ]
+    return data[0] == data[1]
+
+
+def place_of(part: Part, row: int) -> str:
+    """Return where a row's sharp picture lies."""
+    manifest = part.selection.manifest
+    return manifest.storage.where(manifest.text["picture"][row])
+
+
+def wrong_lists(part: Part) -> Check:
+    """Check that no list of references names its target, or a near-duplicate of it, or somebody who is not there.
+
+    Data sets leave those out anyway; a list that has them was made by a mistake.
+    """
+    what = "no target among its references"
+    manifest = part.selection.manifest
+    if manifest.reference_ends is None or manifest.reference_rows is None:
+        return Check(what, len(part.selection.targets))  # references are the others of the person
+    owners = np.repeat(np.arange(len(manifest)), np.diff(manifest.reference_ends, prepend=0))
+    of_target = np.zeros(len(manifest), dtype=bool)
+    of_target[part.selection.targets] = True
+    first = originals(manifest)
+    same = np.arange(len(manifest)) if first is None else first
+    bad = np.flatnonzero(of_target[owners] & (same[owners] == same[manifest.reference_rows]))
+    findings = []
+    for place in bad.tolist():
+        target, listed = int(owners[place]), int(manifest.reference_rows[place])
+        copy = "itself" if target == listed else f"its near-duplicate {manifest.name_of(listed)}"
+        findings.append(f"{manifest.name_of(target)} has {copy} in its list of references")
+    return Check(what, len(part.selection.targets), tuple(findings))
+
+
+def parts_of_splits(manifest: Manifest) -> dict[str, Part]:
+    """Return the splits of a table as parts by their names; rows of no split are the part `all`."""
+    everything = select(manifest)
+    reader = FaceReader(storage=manifest.storage, image_size=_SIZE)
+    parts = {}
+    for code, name in enumerate(SPLITS):
+        rows = np.flatnonzero(manifest.split == code)
+        if len(rows):
+            targets = rows[manifest.is_target[rows]]
+            selection = Selection(manifest, targets, rows, everything.may_refer)
+            parts[name or "all"] = Part(selection, reader)
+    return parts
