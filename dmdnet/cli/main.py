@@ -6,10 +6,18 @@ import argparse
 from collections.abc import Sequence
 
 from dmdnet import __version__
-from dmdnet.cli import prepare, restore, schema, test, train, weights
+from dmdnet.cli import check_data, prepare, restore, schema, test, train, weights
 from dmdnet.cli.reporting import reported
 
-COMMANDS = {"train": train, "test": test, "restore": restore, "prepare": prepare, "schema": schema, "weights": weights}
+COMMANDS = {
+    "train": train,
+    "test": test,
+    "restore": restore,
+    "prepare": prepare,
+    "check-data": check_data,
+    "schema": schema,
+    "weights": weights,
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
