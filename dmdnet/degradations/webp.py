@@ -62,6 +62,6 @@ def through_file(image: np.ndarray, suffix: str, options: list[int]) -> np.ndarr
     if not encoded:
         height, width = image.shape[:2]
         raise DataError(f"a picture of {width} x {height} pixels cannot be written as {suffix}; make it smaller")
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-    assert decoded is not None  # it was encoded two lines above
-    return decoded
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was encoded a few lines above
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
