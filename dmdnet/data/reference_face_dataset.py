@@ -61,9 +61,9 @@ class ReferenceFaceDataset:
             target itself, nor a near-duplicate of it. A person with fewer pictures gives what there is. 0: the set
             has no references.
         reference_order: `random`; `given`: always the first ones of the manifest's list for the target, or in the
-            order of the layout; `farthest`: farthest-point order of the identity embeddings, the least like the
-            target first (FFHQ-Ref's own lists are in this order: there it is `given`); `pose`: nearest head pose
-            first.
+            order of the layout; `farthest`: farthest-point order of the identity embeddings, the most usual
+            picture first (lists of FFHQ-Ref and of `prepare` are in such an order already: there it is `given`);
+            `pose`: nearest head pose first.
         no_reference_prob: share of samples with no reference.
         wrong_person_prob: share of samples whose references show another person.
         wrong_references: also give `wrong_references`: as many pictures of another person, the same one always.

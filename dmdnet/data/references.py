@@ -65,8 +65,8 @@ class ReferencePolicy:
 class ReferenceChooser:
     """Chooses the references of a data set's targets.
 
-    Never among them are the target, its near-duplicates, and pictures below the quality floor. Candidates are the
-    manifest's list for the target, or, where it has no lists, the other pictures of the person.
+    Never among them are the target, its near-duplicates and copies, and pictures below the quality floor. Candidates
+    are the manifest's list for the target, or, where it has no lists, the other pictures of the person.
 
     Args:
         selection: the rows of the data set.
@@ -89,6 +89,7 @@ class ReferenceChooser:
         self.people = People(manifest, selection.rows[selection.may_refer[selection.rows]])
         self._may_refer = selection.may_refer
         self._originals = originals(manifest)
+        self._checksums = manifest.arrays.get("checksum")
         self._pose_of = pose_of
         self._hashes: NameHashes | None = None
         self._wrong: dict[tuple[int, int], int] = {}
@@ -149,14 +150,15 @@ class ReferenceChooser:
         kept: np.ndarray = self._may_refer[candidates] & (candidates != target)
         if self._originals is not None:
             kept &= self._originals[candidates] != self._originals[target]
+        if self._checksums is not None and self._checksums[target] >= 0:
+            kept &= self._checksums[candidates] != self._checksums[target]
         return candidates[kept]
 
     def _ordered(self, target: int, candidates: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
         if self.policy.order == "random":
             return candidates[rng.permutation(len(candidates))]
         if self.policy.order == "farthest":
-            embeddings = self.manifest.arrays["embedding"]
-            return candidates[farthest_order(embeddings[candidates], embeddings[target], count + _SPARE)]
+            return candidates[farthest_order(self.manifest.arrays["embedding"][candidates], count + _SPARE)]
         if self.policy.order == "pose" and self._pose_of is not None:
             return candidates[pose_order([self._pose_of(row) for row in candidates.tolist()], self._pose_of(target))]
         return candidates
@@ -177,17 +179,15 @@ def originals(manifest: Manifest) -> np.ndarray | None:
         found = further
 
 
-def farthest_order(embeddings: np.ndarray, target: np.ndarray, limit: int) -> np.ndarray:
-    """Return the farthest-point order of the references of a target, so that any first few are spread well.
+def farthest_order(embeddings: np.ndarray, limit: int) -> np.ndarray:
+    """Return the farthest-point order of references, so that any first few are spread well.
 
-    The first is the reference that is farthest from the target; each next one is that whose distance to the nearest
-    of the target and those before it is the largest (the order of FFHQ-Ref's lists). Equal distances keep their
-    order. Pictures without an embedding come last; a target without one is not looked at, and the first is then that
-    which is farthest from the references' mean.
+    The first is the one nearest to their mean, the most usual picture; each next one is that whose distance to the
+    nearest of those before it is the largest. Equal distances keep their order. The target has no say, since it is not
+    known in use. Pictures without an embedding come last.
 
     Args:
-        embeddings: (N, D) of the references, NaN where unknown.
-        target: (D,).
+        embeddings: (N, D), NaN where unknown.
         limit: how many places are ordered so; the others follow as they come.
 
     Returns:
@@ -195,17 +195,15 @@ def farthest_order(embeddings: np.ndarray, target: np.ndarray, limit: int) -> np
     """
     points = embeddings.astype(np.float32)
     known = np.asarray(~np.isnan(points).any(axis=1))
-    start = target.astype(np.float32)
-    if np.isnan(start).any():
-        start = points[known].mean(axis=0) if known.any() else start
-    distance = np.where(known, _distance(points, start), -1.0)
     order: list[int] = []
-    for _ in range(min(limit, int(known.sum()))):
-        farthest = int(np.argmax(distance))
-        order.append(farthest)
-        distance = np.minimum(distance, _distance(points, points[farthest]))
-        distance[order] = -1.0
-        distance[~known] = -1.0
+    if known.any():
+        centre = _distance(points, points[known].mean(axis=0))
+        order = [int(np.argmin(np.where(known, centre, np.inf)))]
+    nearest = np.where(known, np.inf, -1.0)
+    while order and len(order) < min(limit, int(known.sum())):
+        nearest = np.where(known, np.minimum(nearest, _distance(points, points[order[-1]])), -1.0)
+        nearest[order] = -1.0
+        order.append(int(np.argmax(nearest)))
     rest = np.setdiff1d(np.arange(len(points)), order)
     return np.concatenate([np.array(order, dtype=np.int64), rest[known[rest]], rest[~known[rest]]])
 

@@ -91,6 +91,11 @@ class TestCandidates:
         wrong_ones = choose(ReferencePolicy((9, 9), "given", wrong_person_prob=1.0), 2, 60, manifest=manifest)
         assert set(wrong_ones) == {(6,), (7,)}  # bob's copy of the target is no picture of somebody else
 
+    def test_copies_of_the_targets_file_are_left_out(self) -> None:
+        manifest = table(PEOPLE, checksum=[7, 8, 7, None, None, 9, 9, 9])
+        assert set(choose(ReferencePolicy((9, 9), "given"), 0, 3, manifest=manifest)) == {(1, 3, 4)}
+        assert set(choose(ReferencePolicy((9, 9), "given"), 3, 3, manifest=manifest)) == {(0, 1, 2, 4)}
+
     def test_pictures_below_the_floor_are_no_references_but_targets(self) -> None:
         manifest = table(PEOPLE, sharpness=[9.0, 2.0, 5.0, None, 7.0, 1.0, 1.0, 9.0], source_side=[300.0, *[None] * 7])
         floor = QualityFloor(min_sharpness=5.0, min_source_side=256)
@@ -122,18 +127,20 @@ class TestOrder:
         assert set(choose(ReferencePolicy((3, 3), "given"), target=0)) == {(1, 2, 3)}
         assert set(choose(ReferencePolicy((3, 3), "given"), target=2)) == {(0, 1, 3)}
 
-    def test_farthest_takes_what_is_least_like_the_target_and_those_before(self) -> None:
-        places = [0.0, 1.0, 10.0, 9.0, 4.0, 0.0, 0.0, 0.0]
+    def test_farthest_begins_with_the_most_usual_and_spreads(self) -> None:
+        places = [99.0, 1.0, 10.0, 8.0, 4.0, 0.0, 0.0, 0.0]
         manifest = table(PEOPLE, embedding=[np.array([place, 0.0]) for place in places])
-        assert set(choose(ReferencePolicy((9, 9), "farthest"), 0, 3, manifest=manifest)) == {(2, 4, 1, 3)}
+        assert set(choose(ReferencePolicy((9, 9), "farthest"), 0, 3, manifest=manifest)) == {(4, 2, 1, 3)}
 
-    def test_farthest_puts_unknown_embeddings_last_and_does_without_the_targets(self) -> None:
+    def test_farthest_puts_unknown_embeddings_last(self) -> None:
         points = np.array([[0.0], [np.nan], [4.0], [5.0]])
-        assert farthest_order(points, np.array([5.0]), 9).tolist() == [0, 2, 3, 1]
-        assert farthest_order(points, np.array([np.nan]), 9).tolist() == [0, 3, 2, 1]
-        assert farthest_order(points, np.array([5.0]), 1).tolist() == [0, 2, 3, 1]
-        assert farthest_order(points[:0], np.array([5.0]), 3).tolist() == []
-        assert farthest_order(points[1:2], np.array([np.nan]), 3).tolist() == [0]
+        assert farthest_order(points, 9).tolist() == [2, 0, 3, 1]
+        assert farthest_order(points, 1).tolist() == [2, 0, 3, 1]
+        assert farthest_order(points[:0], 3).tolist() == []
+        assert farthest_order(points[1:2], 3).tolist() == [0]
+        ordered = farthest_order(np.arange(40.0)[:, None], 3).tolist()
+        assert ordered[:3] == [19, 39, 0]
+        assert sorted(ordered) == list(range(40))
 
     def test_farthest_without_embeddings_says_what_to_do(self) -> None:
         with pytest.raises(ConfigError, match=r"farthest needs identity embeddings.*prepare"):
