@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import cv2
 import numpy as np
 import pydantic
@@ -11,8 +13,9 @@ from dmdnet.degradations.blur import GaussianBlur
 from dmdnet.degradations.jpeg import JPEGCompression, JPEGDraw
 from dmdnet.degradations.kernels import SMALLEST_SIGMA, BlurDraw, gaussian_kernel
 from dmdnet.degradations.noise import GaussianNoise, NoiseDraw
-from dmdnet.degradations.resize import Downsample, ResizeBack, ResizeDraw
-from dmdnet.errors import ConfigError
+from dmdnet.degradations.resize import INTERPOLATION, Downsample, Mode, Resize, ResizeBack, ResizeDraw, resize
+from dmdnet.degradations.webp import WebPCompression, WebPDraw
+from dmdnet.errors import ConfigError, DataError
 from dmdnet.ops.degrade.noise import normal_field
 from dmdnet.registry import DEGRADATIONS
 
@@ -133,6 +136,31 @@ class TestResizing:
         with pytest.raises(ConfigError, match="scale"):
             Downsample(scale=(0.0, 2.0))
 
+    @pytest.mark.parametrize("mode", get_args(Mode))
+    def test_every_mode_reduces_and_enlarges_as_opencv_does_on_floats(self, mode: str) -> None:
+        image = picture(32)
+        for side in (13, 70):
+            result = resize(image, ResizeDraw(side, side + 1, mode))
+            expected = cv2.resize(image.astype(np.float32), (side + 1, side), interpolation=INTERPOLATION[mode])
+            assert result.dtype == np.float32
+            np.testing.assert_array_equal(result, expected)
+
+    def test_up_down_and_keep_by_weight(self) -> None:
+        op, generator = Resize(factor=(0.25, 2.0), up_down_keep=(0.2, 0.5, 0.3)), rng()
+        factors = np.array([op.draw(generator, (1000, 500)).height / 1000 for _ in range(3000)])
+        assert np.mean(factors > 1) == pytest.approx(0.2, abs=0.03)
+        assert np.mean(factors < 1) == pytest.approx(0.5, abs=0.03)
+        assert (factors.min(), factors.max()) == pytest.approx((0.25, 2.0), abs=0.01)
+        assert np.median(factors[factors < 1]) == pytest.approx(0.625, abs=0.03)
+
+    def test_a_second_round_starts_from_the_reduced_size(self) -> None:
+        op = Resize(factor=(1.0, 1.0), base=4.0, modes=("bicubic",))
+        assert op.draw(rng(), (512, 256)) == ResizeDraw(128, 64, "bicubic")
+
+    def test_a_resize_that_only_reduces_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match="Downsample"):
+            Resize(factor=(0.2, 0.8))
+
 
 class TestGaussianNoise:
     def test_field_is_standard_normal(self) -> None:
@@ -183,6 +211,18 @@ class TestJPEG:
         red[..., 0] = 250
         assert np.abs(op.apply(red, JPEGDraw(95)).astype(int) - red).max() < 6
 
+    def test_rounds_and_limits_what_filters_leave(self) -> None:
+        op, image = JPEGCompression(quality=(1, 100)), picture(32)
+        overshot = np.where(image > 250, 300.0, np.where(image < 5, -20.0, image + 0.4)).astype(np.float32)
+        limited = np.where(image > 250, 255, np.where(image < 5, 0, image)).astype(np.uint8)
+        np.testing.assert_array_equal(op.apply(overshot, JPEGDraw(80)), op.apply(limited, JPEGDraw(80)))
+
+    def test_a_side_that_the_format_cannot_hold_is_a_named_error(self) -> None:
+        with pytest.raises(DataError, match="66000 x 1 pixels"):
+            JPEGCompression(quality=(1, 100)).apply(np.zeros((1, 66000, 3), np.uint8), JPEGDraw(80))
+        with pytest.raises(DataError, match="smaller"):
+            WebPCompression(quality=(1, 100)).apply(np.zeros((1, 17000, 3), np.uint8), WebPDraw(80))
+
     def test_quality_covers_both_ends(self) -> None:
         op, generator = JPEGCompression(quality=(60, 62)), rng()
         qualities = [op.draw(generator, (8, 8)).quality for _ in range(200)]
@@ -193,3 +233,24 @@ class TestJPEG:
     def test_refuses_other_qualities(self, quality: tuple) -> None:
         with pytest.raises(ConfigError, match="quality"):
             JPEGCompression(quality=quality)
+
+
+class TestWebP:
+    def test_lower_quality_is_worse_and_colours_stay(self) -> None:
+        image = cv2.resize(picture(8), (96, 96), interpolation=cv2.INTER_CUBIC)
+        op = WebPCompression(quality=(1, 100))
+        errors = [np.abs(op.apply(image, WebPDraw(q)).astype(int) - image).mean() for q in (5, 40, 95)]
+        assert errors[0] > errors[1] > errors[2]
+        assert errors[2] < 3
+        red = np.zeros((32, 32, 3), np.uint8)
+        red[..., 0] = 250
+        assert np.abs(op.apply(red, WebPDraw(95)).astype(int) - red).max() < 6
+
+    def test_quality_covers_both_ends(self) -> None:
+        op, generator = WebPCompression(quality=(60, 62)), rng()
+        assert {op.draw(generator, (8, 8)).quality for _ in range(200)} == {60, 61, 62}
+
+    @pytest.mark.parametrize("quality", [(0, 50), (50, 101), (90, 10)])
+    def test_refuses_other_qualities(self, quality: tuple) -> None:
+        with pytest.raises(ConfigError, match="quality"):
+            WebPCompression(quality=quality)

@@ -37,6 +37,8 @@ EXAMPLES = {
     "Preset": {"name": "gfpgan"},
 }
 
+WITHOUT_PROBABILITY = ("ResizeBack", "Preset")  # the way back is no accident
+
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(seed))
@@ -79,27 +81,64 @@ class TestEveryDegradation:
         assert pickle.loads(pickle.dumps(draw)) == draw
         assert_plain(draw)
 
-    def test_applies_one_draw_always_alike_and_leaves_its_input(self, name: str) -> None:
+    def test_draws_follow_from_the_generator_alone(self, name: str) -> None:
+        (op,), (other,) = build(name, **EXAMPLES[name]), build(name, **EXAMPLES[name])
+        op.draw(rng(1), (32, 32))  # an earlier draw
+        np.random.seed(0)
+        first = op.draw(rng(3), (64, 48))
+        np.random.seed(1)
+        assert other.draw(rng(3), (64, 48)) == first
+
+    @pytest.mark.parametrize("kind", [np.uint8, np.float32])
+    def test_applies_one_draw_always_alike_and_leaves_its_input(self, name: str, kind: type) -> None:
         (op,) = build(name, **EXAMPLES[name])
-        image = picture()
+        image = picture().astype(kind)
         before = image.copy()
         draw = op.draw(rng(3), (64, 64))
         first, second = op.apply(image, draw), op.apply(image, draw)
         assert first.dtype in (np.uint8, np.float32)
         assert first.ndim == 3
+        assert first.shape[2] == 3
         np.testing.assert_array_equal(first, second)
         np.testing.assert_array_equal(image, before)
 
+    def test_whole_numbers_are_the_same_picture_as_bytes(self, name: str) -> None:
+        (op,) = build(name, **EXAMPLES[name])
+        draw = op.draw(rng(3), (64, 64))
+        bytes_, floats = op.apply(picture(), draw), op.apply(picture().astype(np.float32), draw)
+        np.testing.assert_allclose(bytes_, floats, atol=1e-3)
+
+    def test_bytes_come_out_of_a_pipeline(self, name: str) -> None:
+        result = degrade(picture(), build(name, **EXAMPLES[name]), rng(3))
+        assert result.dtype == np.uint8
+        assert result.flags.c_contiguous
+
     def test_probability_zero_leaves_the_picture(self, name: str) -> None:
-        if name in ("ResizeBack", "Preset"):
-            pytest.skip("has no probability")
+        if name in WITHOUT_PROBABILITY:
+            assert "prob" not in DEGRADATIONS.schema(name).model_fields
+            return
         (op,) = build(name, **EXAMPLES[name], prob=0.0)
         assert op.draw(rng(), (64, 64)) is None
+        np.testing.assert_array_equal(degrade(picture(), (op,), rng()), picture())
 
-    def test_works_on_one_pixel(self, name: str) -> None:
+    def test_probability_is_a_share(self, name: str) -> None:
+        if name in WITHOUT_PROBABILITY:
+            return
+        (op,) = build(name, **EXAMPLES[name], prob=0.3)
+        generator = rng()
+        shares = np.mean([op.draw(generator, (64, 64)) is not None for _ in range(1000)])
+        assert shares == pytest.approx(0.3, abs=0.05)
+
+    @pytest.mark.parametrize("size", [(1, 1), (7, 5), (2, 33), (8, 8)])
+    def test_works_on_any_size(self, name: str, size: tuple[int, int]) -> None:
         (op,) = build(name, **EXAMPLES[name])
-        image = np.full((1, 1, 3), 100, np.uint8)
-        assert op.apply(image, op.draw(rng(), (1, 1))).shape == (1, 1, 3)
+        image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+        for seed in range(4):
+            result = op.apply(image, op.draw(rng(seed), size))
+            if name not in ("Downsample", "Resize"):
+                assert result.shape == (*size, 3)
+            assert result.size > 0
+            assert np.isfinite(result).all()
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
