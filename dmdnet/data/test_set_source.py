@@ -1,0 +1,67 @@
+"""What a test set is made of: faces in whatever form they lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from dmdnet.data.layouts import LAYOUTS
+from dmdnet.data.manifest import SPLITS, SUFFIX, Manifest, select_rows
+from dmdnet.data.storage import open_storage
+from dmdnet.data.test_sets import MANIFEST
+from dmdnet.errors import ConfigError, DataError
+from dmdnet.registry import Component
+
+
+def open_source(source: str | os.PathLike[str], *, layout: str | None = None, split: str | None = None) -> Manifest:
+    """Return the faces of a manifest file, a prepared folder, a folder of aligned faces, or an LMDB.
+
+    Args:
+        source: its path. Folders within a folder (and in an LMDB's keys) are people unless `layout` says otherwise;
+            in a flat one every picture is another person.
+        layout: name of a layout that needs a `dataroot_gt` only.
+        split: only the faces of this split.
+
+    Raises:
+        DataError: there is nothing in this layout, or nothing in this split.
+        ConfigError: there is no such layout, or it needs more than a `dataroot_gt`.
+    """
+    path = Path(source)
+    if layout is None and path.is_dir() and (path / MANIFEST).is_file():
+        path = path / MANIFEST
+    if path.suffix == SUFFIX:
+        component = LAYOUTS.component("ManifestLayout", manifest=str(path))
+    else:
+        component = _component(layout or _layout(path), path)
+    table: Manifest = LAYOUTS.build(component).manifest()
+    if split is None:
+        return table
+    chosen = table.split == SPLITS.index(split)
+    if not chosen.any():
+        raise DataError(f"{source}: has no face in the split {split!r}")
+    return select_rows(table, chosen)
+
+
+def _layout(path: Path) -> str:
+    if not path.is_dir():
+        return "FFHQLayout"  # which says what is wrong with it
+    return "PersonFoldersLayout" if any("/" in key for key in open_storage(path).list_keys()) else "FFHQLayout"
+
+
+def _component(layout: str, path: Path) -> Component:
+    try:
+        return LAYOUTS.component(layout, dataroot_gt=str(path))
+    except ValidationError:
+        raise ConfigError(
+            f"layout {layout}: needs more than the folder {path}; give one that needs a dataroot_gt only, or prepare a "
+            "manifest"
+        ) from None
+
+
+def check_apart(source: str | os.PathLike[str], output: str | os.PathLike[str]) -> None:
+    """Raise DataError when `output` would lie in the folder `source`, and so be taken for its faces the next time."""
+    inner, outer = Path(output).resolve(), Path(source).resolve()
+    if inner == outer or (outer.is_dir() and outer in inner.parents):
+        raise DataError(f"{output}: lies in {source}; choose a folder beside it")
