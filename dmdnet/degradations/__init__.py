@@ -14,6 +14,15 @@ or, the same by name (`presets.py` has the table):
     degradation:
       - {type: Preset, name: gfpgan}
 
+Operations are made of operations by `OneOf`, `Shuffle` and `Sequential` (second order: `times: [2, 2]`):
+
+      - type: OneOf
+        weights: [0.65, 0.35]
+        prob: 0.9
+        ops:
+          - {type: GaussianBlur, sigma: [0.3, 2.0], kernel_size: [3, 35]}
+          - {type: MotionBlur, length: [3.0, 35.0]}
+
 Every operation first draws all of its numbers (`draw`) and then applies them (`apply`), so that one draw can be
 printed, repeated and applied elsewhere. A new operation is one new file in this folder.
 """
