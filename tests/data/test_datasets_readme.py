@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import yaml
 
 import dmdnet.degradations
 from dmdnet.config.options import DatasetOptions
+from dmdnet.data.layouts import LAYOUTS
 from dmdnet.data.loading import build_dataset
 from dmdnet.degradations import build_degradation
+from dmdnet.degradations.presets import PRESETS
 from dmdnet.errors import DataError
 from dmdnet.registry import DEGRADATIONS
 
@@ -42,11 +45,33 @@ def test_the_whole_example_is_accepted_and_names_what_is_missing(
         build_dataset(options, seed=0, phase="train")
 
 
-def test_the_layouts_are_accepted() -> None:
+def test_every_layout_is_shown_and_what_is_shown_is_accepted() -> None:
     found = snippets(README.read_text(encoding="utf-8"), "layout:")
-    assert {snippet["layout"]["type"] for snippet in found} == {"CelebRefHQLayout", "FFHQLayout"}
+    assert {snippet["layout"]["type"] for snippet in found} == set(LAYOUTS.names())
     for snippet in found:
         DatasetOptions.model_validate({"name": "a", "type": "ReferenceFaceDataset", **snippet})
+
+
+def test_option_files_and_scripts_that_are_named_are_there() -> None:
+    text = README.read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:options|scripts|dmdnet)/[\w./]+\.(?:yml|py|txt)", text))
+    assert len(named) > 15
+    assert [path for path in sorted(named) if not (README.parents[1] / path).is_file()] == []
+    recipes = {path.relative_to(README.parents[1]).as_posix() for path in README.parents[1].glob("options/t*.yml")}
+    assert recipes <= named  # none is forgotten
+
+
+def test_the_presets_are_named() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert [name for name in PRESETS if f"`{name}`" not in text and f"name: {name}" not in text] == []
+
+
+def test_the_data_of_the_recipes_are_where_the_readme_has_them() -> None:
+    text = README.read_text(encoding="utf-8")
+    for recipe in sorted(README.parents[1].glob("options/*.yml")):
+        for line in recipe.read_text(encoding="utf-8").splitlines():
+            for root in re.findall(r"(?:dataroot\w*|list_file|reference_mapping|manifest): (datasets/[^\s,}]+)", line):
+                assert root in text or root.rpartition("/")[0] in text, f"{recipe.name}: {root}"
 
 
 def test_the_degradations_of_the_docstring_are_accepted() -> None:
