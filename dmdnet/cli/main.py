@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from dmdnet import __version__
-from dmdnet.cli import check_data, degrade, prepare, restore, schema, test, train, weights
+from dmdnet.cli import check_data, degrade, manifest, prepare, restore, schema, test, train, weights
 from dmdnet.cli.reporting import reported
 
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     "restore": restore,
     "prepare": prepare,
     "check-data": check_data,
+    "manifest": manifest,
     "degrade": degrade,
     "schema": schema,
     "weights": weights,
