@@ -11,7 +11,7 @@ import numpy as np
 from dmdnet.faces.fingerprint import hamming
 from dmdnet.prepare.record import FoundFace
 
-_BLOCK_ENTRIES = 1 << 23
+_BLOCK_ENTRIES = 1 << 21
 _NEAR = 0.5  # of the distance up to which faces are one person's
 _FINGERPRINT_BITS = 10  # of 64
 _SAME_PIXELS = 0.95  # correlation of two thumbnails

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_BLOCK_ENTRIES = 1 << 23  # distances in memory at once: 64 MB
+_BLOCK_ENTRIES = 1 << 21  # distances in memory at once: 16 MB, and some temporaries
 # two faces of one photograph are two people unless they are this near, in parts of the threshold (mirrors, collages)
 _SAME_PHOTOGRAPH = 2 / 3
 

@@ -68,7 +68,7 @@ def test_the_same_command_again_changes_nothing(people, aligned, undisturbed, tm
 
 
 def test_nothing_is_lost_when_it_is_killed(people, aligned, undisturbed, tmp_path):
-    kill_and_go_on(people, aligned, undisturbed, tmp_path, 6)
+    kill_and_go_on(people, aligned, undisturbed, tmp_path, 4)
 
 
 @pytest.mark.slow
