@@ -70,7 +70,7 @@ class FacexlibBackend:
     """A cosine of 0.5. Not measured here: verification with this network has been published with a squared distance of
     1.5 (distance 1.22), and FFHQ-Ref joined pictures below a cosine distance of 0.4 (0.89) of a related one."""
 
-    def __init__(self, device: str | None = None, weights: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, *, device: str | None = None, weights: str | os.PathLike[str] | None = None) -> None:
         self.device = _device(device)
         # all three now, so that a missing one is known before an hour of work
         self._paths = {name: find_weights(name, weights) for name in ("retinaface", "awing", "arcface_ir_se50")}
