@@ -37,8 +37,16 @@ def blur(image: np.ndarray, params: KernelDraw) -> np.ndarray:
 
 def blur_canvas(canvas: Canvas, params_B: Sequence[KernelDraw]) -> Canvas:
     """Return the canvas with every picture filtered with its own kernel."""
-    kernels = [kernel_of(params) for params in params_B]
+    kernels = [_same_kernel(params) for params in params_B]
     return canvas.with_pixels(batch.blur(canvas.pixels_BCHW, canvas.sizes, kernels))
+
+
+def _same_kernel(params: KernelDraw) -> np.ndarray:
+    """Return the kernel that `blur` uses: a round Gaussian is cut to a square there, not to a disc."""
+    if isinstance(params, BlurDraw) and params.sigma_x == params.sigma_y:
+        row = gaussian_row(params.kernel_size, params.sigma_x)
+        return np.outer(row, row)
+    return kernel_of(params)
 
 
 def filter_picture(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:

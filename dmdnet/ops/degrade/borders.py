@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from dmdnet.ops.degrade.to_device import to_device
+from dmdnet.ops.degrade.to_device import counting, to_device
 
 
 def mirrored(lengths_B: Sequence[int], start: int, stop: int) -> np.ndarray:
@@ -31,8 +30,8 @@ def repeated(lengths_B: Sequence[int], start: int, stop: int) -> np.ndarray:
 def read_at(pixels_BCHW: Tensor, rows_BI: np.ndarray, columns_BJ: np.ndarray) -> Tensor:
     """Return (B, C, I, J): the pixels of each picture at its own rows and columns."""
     device = pixels_BCHW.device
-    batch_B111 = torch.arange(len(pixels_BCHW), device=device)[:, None, None, None]
-    channel_C11 = torch.arange(pixels_BCHW.shape[1], device=device)[:, None, None]
+    batch_B111 = counting(len(pixels_BCHW), device)[:, None, None, None]
+    channel_C11 = counting(pixels_BCHW.shape[1], device)[:, None, None]
     rows_B1I1 = to_device(rows_BI[:, None, :, None], device)
     columns_B11J = to_device(columns_BJ[:, None, None, :], device)
     return pixels_BCHW[batch_B111, channel_C11, rows_B1I1, columns_B11J]

@@ -55,22 +55,21 @@ def _coded(planes: list[Tensor], qualities_B: Sequence[int]) -> list[Tensor]:
     """
     batch, device = len(qualities_B), planes[0].device
     values = [plane[0].numel() for plane in planes]
-    cosines = _cosines(device)
+    forward_1, forward_2, inverse_1, inverse_2 = _passes(device)
     rows_BN8 = torch.cat([plane.reshape(batch, -1, BLOCK) for plane in planes], dim=1)
-    rows_BN8 = _pass(rows_BN8, cosines.mT, COSINE_BITS - _PASS_BITS)
-    columns_BN8 = _pass(_turned_blocks(rows_BN8, planes, values), cosines.mT, COSINE_BITS + _PASS_BITS)
+    rows_BN8 = _pass(rows_BN8, forward_1)
+    columns_BN8 = _pass(_turned_blocks(rows_BN8, planes, values), forward_2)
     columns_BN8 = _quantised(columns_BN8, qualities_B, values)
-    columns_BN8 = _pass(columns_BN8, cosines, COSINE_BITS - _PASS_BITS)
-    rows_BN8 = _pass(_turned_back(columns_BN8, planes, values), cosines, COSINE_BITS + _PASS_BITS + 3)
+    columns_BN8 = _pass(columns_BN8, inverse_1)
+    rows_BN8 = _pass(_turned_back(columns_BN8, planes, values), inverse_2)
     decoded = rows_BN8.clamp_(-128, 127).view(batch, -1).split(values, dim=1)
     return [flat.view_as(plane) for flat, plane in zip(decoded, planes, strict=True)]
 
 
-def _pass(vectors_BN8: Tensor, matrix_88: Tensor, bits: int) -> Tensor:
-    """Return the vectors times a whole-numbered matrix, divided by 2^bits, halves up."""
-    flat = vectors_BN8.reshape(-1, BLOCK)
-    half = torch.full((1,), 0.5, device=flat.device)
-    return torch.addmm(half, flat, matrix_88 * 2.0**-bits).floor_().view_as(vectors_BN8)
+def _pass(vectors_BN8: Tensor, matrix_88: Tensor) -> Tensor:
+    """Return the vectors times a matrix, rounded to whole numbers, halves up."""
+    half = _half(vectors_BN8.device)
+    return torch.addmm(half, vectors_BN8.view(-1, BLOCK), matrix_88).floor_().view_as(vectors_BN8)
 
 
 def _turned_blocks(rows_BN8: Tensor, planes: list[Tensor], values: list[int]) -> Tensor:
@@ -107,10 +106,10 @@ def _quantised(columns_BN8: Tensor, qualities_B: Sequence[int], values: list[int
     """Return coefficients (times 8, turned blocks) as whole multiples of their steps, no longer times 8."""
     device = columns_BN8.device
     steps = np.stack([quantisation_tables(quality).swapaxes(1, 2) for quality in qualities_B])
-    steps_B2P = to_device(steps.reshape(len(steps), 2, -1).astype(np.float32), device)
+    steps_B2P = steps.reshape(len(steps), 2, -1).astype(np.float32)
     of_block = to_device(np.repeat(np.arange(2), [count // BLOCK**2 for count in values]), device)
-    steps_BNP = steps_B2P.index_select(1, of_block)
-    inverse_BNP = (_HALVES_AWAY / 8 / steps_B2P).index_select(1, of_block)
+    steps_BNP = to_device(steps_B2P, device).index_select(1, of_block)
+    inverse_BNP = to_device(np.float32(_HALVES_AWAY / 8) / steps_B2P, device).index_select(1, of_block)
     return (columns_BN8.view_as(steps_BNP) * inverse_BNP).round_().mul_(steps_BNP).view_as(columns_BN8)
 
 
@@ -126,8 +125,8 @@ def _halved(chroma_BCHW: Tensor, sizes_B: Sequence[tuple[int, int]]) -> Tensor:
     Below a picture its last row goes on, not what averages of its repeated last row would be.
     """
     height, width = (side // 2 for side in chroma_BCHW.shape[2:])
-    bias_W = (torch.arange(width, device=chroma_BCHW.device) % 2 + 1) / 4
-    halved_BCHW = F.avg_pool2d(chroma_BCHW, 2).add_(bias_W).floor_()
+    bias_W = (np.arange(width) % 2 + 1) / 4
+    halved_BCHW = F.avg_pool2d(chroma_BCHW, 2).add_(_row(bias_W, chroma_BCHW.device)).floor_()
     return read_at(halved_BCHW, repeated(_halves(sizes_B, 0), 0, height), repeated([width], 0, width))
 
 
@@ -144,8 +143,9 @@ def _doubled(chroma_BCHW: Tensor, sizes_B: Sequence[tuple[int, int]]) -> Tensor:
     rows, columns = (repeated(heights, 0, chroma_BCHW.shape[2]), repeated(widths, 0, chroma_BCHW.shape[3]))
     chroma_BCHW = read_at(chroma_BCHW, rows, columns)
     # of sixteenths, 8 are added at even columns and 7 at odd ones
-    bias_W = (8 - torch.arange(2 * chroma_BCHW.shape[3], device=chroma_BCHW.device) % 2) / 16
-    smooth = F.interpolate(chroma_BCHW, scale_factor=2, mode="bilinear", align_corners=False).add_(bias_W).floor_()
+    bias_W = (8 - np.arange(2 * chroma_BCHW.shape[3]) % 2) / 16
+    smooth = F.interpolate(chroma_BCHW, scale_factor=2, mode="bilinear", align_corners=False)
+    smooth.add_(_row(bias_W, smooth.device)).floor_()
     if min(widths) >= _SMALLEST_SMOOTHED:
         return smooth
     is_smooth_B111 = np.array(widths).reshape(-1, 1, 1, 1) >= _SMALLEST_SMOOTHED
@@ -156,9 +156,22 @@ def _whole_mcus(length: int) -> int:
     return -(-length // _MCU) * _MCU
 
 
+def _row(values: np.ndarray, device: torch.device) -> Tensor:
+    return to_device(values.astype(np.float32), device)
+
+
 @cache
-def _cosines(device: torch.device) -> Tensor:
-    return to_device(np.array(COSINES, np.float32), device)
+def _half(device: torch.device) -> Tensor:
+    return to_device(np.array([0.5], np.float32), device)
+
+
+@cache
+def _passes(device: torch.device) -> tuple[Tensor, ...]:
+    """Return the matrices (8, 8) of both passes of the transform and of its inverse."""
+    bits = (COSINE_BITS - _PASS_BITS, COSINE_BITS + _PASS_BITS, COSINE_BITS - _PASS_BITS, COSINE_BITS + _PASS_BITS + 3)
+    cosines = np.array(COSINES)
+    matrices = (cosines.T, cosines.T, cosines, cosines)
+    return tuple(_row(matrix * 2.0**-shift, device) for matrix, shift in zip(matrices, bits, strict=True))
 
 
 @cache

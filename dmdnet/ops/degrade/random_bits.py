@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dmdnet.ops.degrade.to_device import to_device
+from dmdnet.ops.degrade.to_device import counting, to_device
 
 _STEP = 0x9E3779B97F4A7C15
 _FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
@@ -42,8 +42,8 @@ def random_bits(height: int, length: int, key: int) -> np.ndarray:
 
 def random_bits_of_batch(height: int, length: int, keys_B: Sequence[int], device: torch.device) -> Tensor:
     """Return 16 random bits for every place and key: int16 (B, height, length), the bits of numpy's uint16."""
-    rows = torch.arange(height, device=device)[:, None] << _GROUP_BITS
-    counters_HG = (rows + torch.arange(-(-length // _LANES), device=device)) * _signed(_STEP)
+    rows_H1 = counting(height, device)[:, None] << _GROUP_BITS
+    counters_HG = (rows_H1 + counting(-(-length // _LANES), device)) * _signed(_STEP)
     keys_B11 = to_device(np.array(keys_B, np.uint64).view(np.int64).reshape(-1, 1, 1), device)
     words_BHG = keys_B11 + counters_HG
     for shift, factor in zip(_SHIFTS, (*_FACTORS, 1), strict=True):

@@ -57,8 +57,7 @@ def axis_taps(length: int, new_length: int, mode: str) -> Taps:
     if mode == "area":
         places, weights = _area(length, new_length)
     else:
-        # rounded twice, as OpenCV does: `nearest` can feel it
-        places, weights = _MODES[mode](np.arange(new_length), 1 / (new_length / length))
+        places, weights = _MODES[mode](np.arange(new_length), new_length / length)
     return np.clip(places, 0, length - 1), weights.astype(np.float32)
 
 
@@ -119,41 +118,42 @@ def _joint_mode(size: tuple[int, int], target: Target) -> str:
     return target.mode
 
 
-def _nearest(new: np.ndarray, scale: float) -> Taps:
-    return np.floor(new * scale).astype(np.int64)[:, None], np.ones((len(new), 1))
+def _nearest(new: np.ndarray, factor: float) -> Taps:
+    # rounded twice, here and in `_area_growing`, as OpenCV does: at whole numbers it can be felt
+    return np.floor(new * (1 / factor)).astype(np.int64)[:, None], np.ones((len(new), 1))
 
 
-def _bilinear(new: np.ndarray, scale: float) -> Taps:
-    places, fraction = _about(new, scale, 2)
+def _bilinear(new: np.ndarray, factor: float) -> Taps:
+    places, fraction = _about(new, factor, 2)
     return places, np.stack([1 - fraction, fraction], axis=-1)
 
 
-def _area_growing(new: np.ndarray, scale: float) -> Taps:
+def _area_growing(new: np.ndarray, factor: float) -> Taps:
     """Take the pixel in which the new one begins, and the next one by the share that it reaches into."""
-    first = np.floor(new * scale).astype(np.int64)
-    fraction = np.maximum((new + 1) - (first + 1) / scale, 0.0)
+    first = np.floor(new * (1 / factor)).astype(np.int64)
+    fraction = np.maximum((new + 1) - (first + 1) * factor, 0.0).astype(np.float32)
     fraction -= np.floor(fraction)
     return first[:, None] + np.arange(2), np.stack([1 - fraction, fraction], axis=-1)
 
 
-def _bicubic(new: np.ndarray, scale: float) -> Taps:
-    places, fraction = _about(new, scale, 4)
+def _bicubic(new: np.ndarray, factor: float) -> Taps:
+    places, fraction = _about(new, factor, 4)
     distance = np.abs(fraction[:, None] - np.arange(-1, 3))
     near = ((_CUBIC + 2) * distance - (_CUBIC + 3)) * distance**2 + 1
     far = ((_CUBIC * distance - 5 * _CUBIC) * distance + 8 * _CUBIC) * distance - 4 * _CUBIC
     return places, np.where(distance <= 1, near, far)
 
 
-def _lanczos(new: np.ndarray, scale: float) -> Taps:
-    places, fraction = _about(new, scale, 8)
+def _lanczos(new: np.ndarray, factor: float) -> Taps:
+    places, fraction = _about(new, factor, 8)
     distance = fraction[:, None] - np.arange(-3, 5)
     weights = np.sinc(distance) * np.sinc(distance / 4)
     return places, weights / weights.sum(-1, keepdims=True)
 
 
-def _about(new: np.ndarray, scale: float, taps: int) -> Taps:
+def _about(new: np.ndarray, factor: float, taps: int) -> Taps:
     """Return an even number of places about each new pixel's centre, and how far it lies behind the middle one."""
-    centre = (new + 0.5) * scale - 0.5
+    centre = (new + 0.5) / factor - 0.5
     first = np.floor(centre).astype(np.int64)
     return first[:, None] + np.arange(1 - taps // 2, taps // 2 + 1), centre - first
 

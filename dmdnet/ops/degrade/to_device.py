@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,3 +20,9 @@ def to_device(array: np.ndarray, device: torch.device) -> Tensor:
 def per_picture(values: list[float], device: torch.device) -> Tensor:
     """Return one float32 number a picture, shaped (B, 1, 1, 1)."""
     return to_device(np.array(values, np.float32).reshape(-1, 1, 1, 1), device)
+
+
+@lru_cache(maxsize=64)
+def counting(length: int, device: torch.device) -> Tensor:
+    """Return 0, 1, ... length - 1, int64; not to be written to."""
+    return torch.arange(length, device=device)
