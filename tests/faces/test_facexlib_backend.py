@@ -52,6 +52,8 @@ def weights(tmp_path_factory, unchecked):
         if "ClassHead" in key:  # each place says: surely no face
             value.copy_(torch.tensor([20.0, -20.0, 20.0, -20.0]) if key.endswith("bias") else torch.zeros_like(value))
     for name, state in states.items():
+        tensors = state.get("state_dict", state)
+        tensors |= {key: value.half() for key, value in tensors.items() if value.is_floating_point()}  # half the bytes
         torch.save(state, folder / WEIGHTS[name].file)
     return folder
 
