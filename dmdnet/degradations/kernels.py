@@ -18,6 +18,8 @@ import numpy as np
 
 # below this the neighbours' weights sum to under 2e-5: less than a hundredth of a grey level
 SMALLEST_SIGMA = 0.2
+# a kernel that is thinner than this along one axis is given this deviation along it: GFPGAN's smallest
+THINNEST_SIGMA = 0.1
 # weight of the farthest tap relative to the middle, below which a tap is left out
 NEGLIGIBLE_WEIGHT = 1e-5
 LARGEST_KERNEL = 41
@@ -47,7 +49,10 @@ class BlurDraw:
     angle: float
 
     def kernel(self) -> np.ndarray:
-        """Return exp(-q / 2)."""
+        """Return exp(-q / 2); a round one is the product of its rows, as it is applied."""
+        if self.sigma_x == self.sigma_y:
+            row = gaussian_row(self.kernel_size, self.sigma_x)
+            return np.outer(row, row)
         return gaussian_kernel(self)
 
 
@@ -131,7 +136,7 @@ def gaussian_row(kernel_size: int, sigma: float) -> np.ndarray:
 def gaussian_kernel(params: BlurDraw) -> np.ndarray:
     """Return the normalised 2-D kernel exp(-x^T C^-1 x / 2), C = R diag(sigma^2) R^T, float32 (k, k).
 
-    A deviation of less than SMALLEST_SIGMA along one axis is taken as SMALLEST_SIGMA.
+    A deviation of less than THINNEST_SIGMA along one axis is taken as THINNEST_SIGMA.
     """
     half = min(params.kernel_size // 2, _support(max(params.sigma_x, params.sigma_y)))
     q = squared_distance(2 * half + 1, params.sigma_x, params.sigma_y, params.angle)
@@ -141,9 +146,9 @@ def gaussian_kernel(params: BlurDraw) -> np.ndarray:
 def squared_distance(kernel_size: int, sigma_x: float, sigma_y: float, angle: float) -> np.ndarray:
     """Return q = x^T C^-1 x of every tap, C = R diag(sigma^2) R^T, float64 (k, k).
 
-    A deviation of less than SMALLEST_SIGMA along one axis is taken as SMALLEST_SIGMA.
+    A deviation of less than THINNEST_SIGMA along one axis is taken as THINNEST_SIGMA.
     """
-    sigma_x, sigma_y = max(sigma_x, SMALLEST_SIGMA), max(sigma_y, SMALLEST_SIGMA)
+    sigma_x, sigma_y = max(sigma_x, THINNEST_SIGMA), max(sigma_y, THINNEST_SIGMA)
     taps = np.arange(kernel_size, dtype=np.float64) - kernel_size // 2
     cosine, sine = math.cos(angle), math.sin(angle)
     u = cosine * taps + sine * taps[:, None]
