@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never half of one."""
+"""Reading files with errors that say what to do; writing them so that a reader sees the old one or the new one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dmdnet.errors import DataError
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        DataError: it is missing, a folder, or cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder, a file was expected") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:

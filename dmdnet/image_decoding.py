@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from dmdnet.errors import DataError
 from dmdnet.image_integrity import JPEG_SIGNATURE, PNG_SIGNATURE, jpeg_markers, png_chunks
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 64_000_000
 MAX_DECODING_BYTES = 288_000_000  # at the peak, beside the file itself
 

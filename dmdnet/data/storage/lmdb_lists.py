@@ -38,6 +38,11 @@ def lmdb_key(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
+def checksum_line(name: str, checksum: int) -> str:
+    """Return the line of a picture in checksums.txt, without its end."""
+    return f"{name} {checksum:08x}"
+
+
 def read_names(folder: Path) -> list[str]:
     """Return the names in meta_info, in its order.
 

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from dmdnet.data.storage.base import Storage
 from dmdnet.data.storage.disk import DiskStorage
-from dmdnet.data.storage.lmdb import LMDBStorage
+from dmdnet.data.storage.lmdb import LMDB_SUFFIX, LMDBStorage
 from dmdnet.errors import DataError
-
-LMDB_SUFFIX = ".lmdb"
 
 
 def open_storage(path: str | os.PathLike[str]) -> Storage:
