@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,16 +148,15 @@ def _place(mapped: MappedFile, name: str, entry: Any) -> tuple[str, tuple[int, .
         raise _damaged(mapped, f"{name!r} has numbers of the type {dtype!r}; known are {', '.join(DTYPES)}")
     if not _natural(shape) or not _natural(offsets) or len(offsets) != 2 or len(shape) > 4:
         raise _damaged(mapped, f"{name!r} has the shape {shape!r} at {offsets!r}")
-    size = np.dtype(DTYPES[dtype]).itemsize
-    for side in shape:
-        size *= side
-    if offsets[1] - offsets[0] != size or offsets[1] > len(mapped):
+    size = np.dtype(DTYPES[dtype]).itemsize * math.prod(shape)
+    too_large = math.prod(max(side, 1) for side in shape) > len(mapped)  # numpy refuses them even where one side is 0
+    if offsets[1] - offsets[0] != size or offsets[1] > len(mapped) or too_large:
         raise _damaged(mapped, f"{name!r} of shape {shape} needs {size:,} bytes, it has {offsets}")
     return DTYPES[dtype], tuple(shape), offsets[0], offsets[1]
 
 
 def _natural(values: Any) -> bool:
-    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**63 for value in values)
 
 
 def _damaged(mapped: MappedFile, why: str) -> DataError:
