@@ -39,8 +39,7 @@ class Face:
 
     def flipped(self) -> Face:
         """Return the face mirrored left to right."""
-        image = np.ascontiguousarray(self.image[:, ::-1])
-        return Face(image, flip_landmarks(self.landmarks, self.size), self.name)
+        return Face(cv2.flip(self.image, 1), flip_landmarks(self.landmarks, self.size), self.name)
 
     def boxes(self) -> np.ndarray:
         """Return the component boxes, int32 (4, 4), limited to the picture.

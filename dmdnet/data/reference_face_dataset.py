@@ -259,7 +259,7 @@ class ReferenceFaceDataset:
     def _stack(self, candidates: np.ndarray, count: int, flip: bool, skipped: list[str]) -> FaceStack:
         """Read the first `count` candidates; where bad pictures are skipped the next ones stand in for them."""
         most = min(count, len(candidates))
-        images = np.empty((most, 3, self.image_size, self.image_size), np.uint8)
+        images = torch.empty(most, 3, self.image_size, self.image_size, dtype=torch.uint8)
         boxes = np.empty((most, 4, 4), np.int32)
         names: list[str] = []
         for row in candidates.tolist():
@@ -273,10 +273,10 @@ class ReferenceFaceDataset:
                     raise
                 skipped.append(f"{self.manifest.name_of(row)}: {error}")
                 continue
-            images[len(names)] = face.image.transpose(2, 0, 1)
+            images[len(names)] = from_hwc(face.image)
             names.append(face.name)
         kept = len(names)
-        return FaceStack(torch.from_numpy(images[:kept]), torch.from_numpy(boxes[:kept]), tuple(names))
+        return FaceStack(images[:kept], torch.from_numpy(boxes[:kept]), tuple(names))
 
     def _draw(self, index: Draw | int) -> Draw:
         record, number = index if isinstance(index, tuple) else (index, index)
