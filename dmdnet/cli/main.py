@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from dmdnet import __version__
-from dmdnet.cli import check_data, degrade, manifest, prepare, restore, schema, test, train, weights
+from dmdnet.cli import bench, check_data, degrade, manifest, prepare, restore, schema, test, train, weights
 from dmdnet.cli.reporting import reported
 
 COMMANDS = {
@@ -17,6 +17,7 @@ COMMANDS = {
     "check-data": check_data,
     "manifest": manifest,
     "degrade": degrade,
+    "bench": bench,
     "schema": schema,
     "weights": weights,
 }

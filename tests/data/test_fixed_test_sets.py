@@ -19,6 +19,7 @@ from dmdnet.data.loading import build_dataset
 from dmdnet.data.manifest import Manifest, read_manifest, write_manifest
 from dmdnet.data.provenance import parameters
 from dmdnet.data.storage import DiskStorage
+from dmdnet.data.storage.lmdb_writing import write_lmdb
 from dmdnet.data.test_set_source import open_source
 from dmdnet.data.test_sets import Recipe, make_test_set, verify_test_set
 from dmdnet.errors import ConfigError, DataError
@@ -83,6 +84,13 @@ def test_another_run_elsewhere_gives_the_same_bytes(root, written, tmp_path):
 
 def test_workers_change_nothing(root, written, tmp_path):
     make_test_set(open_source(root), tmp_path / "set", RECIPE, workers=2)
+    assert tree_hash(tmp_path / "set") == tree_hash(written)
+
+
+def test_an_lmdb_gives_the_same_set(root, written, tmp_path):
+    lmdb = root.with_name("images.lmdb")
+    write_lmdb(DiskStorage(root), lmdb, workers=1)
+    make_test_set(open_source(lmdb), tmp_path / "set", RECIPE)
     assert tree_hash(tmp_path / "set") == tree_hash(written)
 
 
