@@ -39,6 +39,7 @@ class Summary:
     splits: dict[str, int]
     near_duplicates: int
     failures: tuple[Failure, ...]
+    doubts: tuple[str, ...]
     manifest: Path | None
     failed: Path
 
@@ -62,10 +63,10 @@ def finish(
             half.unlink(missing_ok=True)
         mode = choose_people([record.photograph for record in finished], table.people)
         found = [face for record in finished for face in record.faces]
-        people, strangers = assign_people(found, mode, same_person_distance)
-        rows = make_rows(people, table, same_person_distance)
+        assigned = assign_people(found, mode, same_person_distance)
+        rows = make_rows(assigned.people, table, same_person_distance)
         failures = [failure for record in finished for failure in record.failures]
-        failures = sorted([*failures, *strangers, *passed_over], key=_failure_key)
+        failures = sorted([*failures, *assigned.failures, *passed_over], key=_failure_key)
         failed = _write_failures(workspace.output / FAILED, failures)
         _place_pictures(root, workspace, rows, faces)
         manifest = None
@@ -81,11 +82,12 @@ def finish(
         size=None if faces.in_place else faces.size,
         photographs=len(finished),
         faces=len(rows),
-        people=len(people),
+        people=len(assigned.people),
         sorted_people=mode == "sort",
         splits=Counter({row.identity: row.split for row, _ in rows}.values()),
         near_duplicates=sum(row.duplicate_of is not None for row, _ in rows),
         failures=tuple(failures),
+        doubts=assigned.doubts,
         manifest=manifest,
         failed=failed,
     )

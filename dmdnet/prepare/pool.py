@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 import cv2
+import torch
 
 from dmdnet.errors import DataError, DMDNetError
 
@@ -135,6 +136,7 @@ def _serve(connection: Connection, make: Callable[..., Callable[[Any], Any]], ar
     """Do tasks until the parent closes the pipe, or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     try:
         work = make(*arguments)
         connection.send(_READY)

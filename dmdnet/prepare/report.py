@@ -8,7 +8,7 @@ from dmdnet.prepare.finish import Summary
 
 RECIPE = "options/train_prepared.yml"
 _RECIPE_SIZE = 512
-_SHOWN_FAILURES = 5
+_SHOWN = 5
 
 
 def describe(summary: Summary) -> str:
@@ -20,13 +20,19 @@ def describe(summary: Summary) -> str:
     ]
     if summary.near_duplicates:
         lines.append(f"near-duplicates: {summary.near_duplicates}, marked, and nobody's references beside their twins")
+    if summary.doubts:
+        lines += [f"doubtful: {doubt}" for doubt in summary.doubts[:_SHOWN]]
+        lines.append(
+            f"folders that may not be one person's: {len(summary.doubts)}; the same command with --people sort goes by "
+            "the faces, with --people innermost by the deepest folders"
+        )
     if summary.failures:
         lines.append(f"left out: {len(summary.failures)}, listed with the reasons in {summary.failed}")
-        for failure in summary.failures[:_SHOWN_FAILURES]:
+        for failure in summary.failures[:_SHOWN]:
             face = f", face {failure.face}" if failure.face else ""
             lines.append(f"  {failure.photograph}{face}: {failure.reason}")
-        if len(summary.failures) > _SHOWN_FAILURES:
-            lines.append(f"  and {len(summary.failures) - _SHOWN_FAILURES} more")
+        if len(summary.failures) > _SHOWN:
+            lines.append(f"  and {len(summary.failures) - _SHOWN} more")
     if summary.manifest is None:
         lines.append("nothing came out: no table was made")
     else:

@@ -105,37 +105,44 @@ class TestGroups:
         assert peak < 120e6  # the table of all pairs alone has 128 MB
 
 
+def who_is_who(faces, mode, limit):
+    assigned = assign_people(faces, mode, limit)
+    return assigned.people, assigned.failures, assigned.doubts
+
+
 class TestFolders:
     def test_the_first_folder_names_the_person_or_the_innermost(self):
         faces = [face("Ann/2019/1.jpg"), face("Ann/2020/1.jpg"), face("Bob/1.jpg")]
-        people, failures = assign_people(faces, "folders", LIMIT)
+        people, failures, _ = who_is_who(faces, "folders", LIMIT)
         assert [(person.name, len(person.faces)) for person in people] == [("Ann", 2), ("Bob", 1)]
         assert not failures
-        people, _ = assign_people(faces, "innermost", LIMIT)
+        people, _, _ = who_is_who(faces, "innermost", LIMIT)
         assert [person.name for person in people] == ["Ann/2019", "Ann/2020", "Bob"]
 
     def test_auto_sorts_when_a_photograph_lies_in_no_folder(self):
         assert choose_people(["a/1.png", "b/c/2.png"], "auto") == "folders"
         assert choose_people(["a/1.png", "2.png"], "auto") == "sort"
-        people, failures = assign_people([face("a/1.png"), face("2.png")], "folders", LIMIT)
+        people, failures, _ = who_is_who([face("a/1.png"), face("2.png")], "folders", LIMIT)
         assert [failure.photograph for failure in failures] == ["2.png"]
         assert len(people) == 1
 
     def test_a_stranger_among_many_is_left_out_and_listed(self):
         faces = [face(f"Ann/{n}.jpg", (0.05 * n, 0)) for n in range(4)] + [face("Ann/x.jpg", (2, 0))]
-        people, failures = assign_people(faces, "folders", LIMIT)
+        people, failures, doubts = who_is_who(faces, "folders", LIMIT)
         assert len(people[0].faces) == 4
         assert [(item.photograph, "somebody else" in item.reason) for item in failures] == [("Ann/x.jpg", True)]
+        assert not doubts
 
     def test_a_folder_without_agreement_is_believed(self):
         faces = [face(f"Ann/{n}.jpg", (2.0 * n, 0)) for n in range(5)] + [face("Ann/like0.jpg", (0.1, 0))]
-        people, failures = assign_people(faces, "folders", LIMIT)
+        people, failures, doubts = who_is_who(faces, "folders", LIMIT)
         assert len(people[0].faces) == 6
         assert not failures
+        assert doubts == ("Ann: only 2 of 6 photographs show the same person",)
 
     def test_the_person_of_a_group_is_the_one_of_the_other_photographs(self):
         group = [face("Ann/g.jpg", (3, 0), 1), face("Ann/g.jpg", (0.1, 0), 2), face("Ann/g.jpg", (0.4, 0), 3)]
-        people, failures = assign_people([face("Ann/1.jpg", (0, 0)), *group], "folders", LIMIT)
+        people, failures, _ = who_is_who([face("Ann/1.jpg", (0, 0)), *group], "folders", LIMIT)
         assert [(item.photograph, item.number) for item in people[0].faces] == [("Ann/1.jpg", 1), ("Ann/g.jpg", 2)]
         assert [(item.face, item.reason.split(" (")[0]) for item in failures] == [
             (1, "looks like somebody else than the folder's person"),
@@ -143,7 +150,7 @@ class TestFolders:
         ]
 
     def test_a_group_alone_says_nobody(self):
-        people, failures = assign_people([face("Ann/g.jpg", (0, 0), 1), face("Ann/g.jpg", (3, 0), 2)], "folders", LIMIT)
+        people, failures, _ = who_is_who([face("Ann/g.jpg", (0, 0), 1), face("Ann/g.jpg", (3, 0), 2)], "folders", LIMIT)
         assert not people
         assert all("no other photograph of the folder says which is meant" in item.reason for item in failures)
 
