@@ -1,8 +1,7 @@
 """Filtering a picture with a blur's kernel, the quickest way, all of them exact to float32's rounding.
 
-round Gaussian        rows, then columns
-small kernel          directly
-large kernel          as a product of spectra (fourier.py)
+A round Gaussian is applied to rows, then columns; a small kernel directly; a large one as a product of spectra
+(fourier.py).
 """
 
 from __future__ import annotations
@@ -37,16 +36,8 @@ def blur(image: np.ndarray, params: KernelDraw) -> np.ndarray:
 
 def blur_canvas(canvas: Canvas, params_B: Sequence[KernelDraw]) -> Canvas:
     """Return the canvas with every picture filtered with its own kernel."""
-    kernels = [_same_kernel(params) for params in params_B]
+    kernels = [kernel_of(params) for params in params_B]
     return canvas.with_pixels(batch.blur(canvas.pixels_BCHW, canvas.sizes, kernels))
-
-
-def _same_kernel(params: KernelDraw) -> np.ndarray:
-    """Return the kernel that `blur` uses: a round Gaussian is cut to a square there, not to a disc."""
-    if isinstance(params, BlurDraw) and params.sigma_x == params.sigma_y:
-        row = gaussian_row(params.kernel_size, params.sigma_x)
-        return np.outer(row, row)
-    return kernel_of(params)
 
 
 def filter_picture(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:

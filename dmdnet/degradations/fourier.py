@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import math
+import threading
+from functools import cache
+
 import cv2
 import numpy as np
 
@@ -22,9 +26,8 @@ def filter_valid(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     half = len(kernel) // 2
     shape = (_fast_size(height), _fast_size(width))
-    gains = _gains(kernel, shape)
-    # fresh memory costs as much as the transforms: the planes share theirs
-    plane, spectrum = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    plane, spectrum, gains = _scratch_planes(shape)
+    _fill_gains(gains, kernel, plane)
     filtered = np.empty((height - 2 * half, width - 2 * half, 3), np.float32)
     for channel, values in enumerate(cv2.split(image)):
         plane[:height, :width] = values
@@ -37,23 +40,38 @@ def filter_valid(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return filtered
 
 
-def _gains(kernel: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return what each number of a packed spectrum is multiplied by, for a transform and back without scaling.
+def _fill_gains(gains: np.ndarray, kernel: np.ndarray, scratch: np.ndarray) -> None:
+    """Write what each number of a packed spectrum is multiplied by, for a transform and back without scaling.
 
     The spectrum of a symmetric kernel is real. OpenCV packs the spectrum of real numbers into as many real ones: along
     a row re0, re1, im1, re2, im2, ..., and the first and last column, which are spectra of real numbers again,
     likewise downwards; both parts of a number get the same factor.
     """
     places = np.arange(len(kernel)) - len(kernel) // 2
-    centred = np.zeros(shape, np.float32)
-    centred[np.ix_(places, places)] = kernel / np.float32(centred.size)
-    gains = cv2.dft(centred)
+    scratch.fill(0)
+    scratch[np.ix_(places, places)] = kernel / np.float32(scratch.size)
+    cv2.dft(scratch, dst=gains)
     gains[:, 2:-1:2] = gains[:, 1:-2:2]
     for column in (0, -1):
         gains[2:-1:2, column] = gains[1:-2:2, column]
-    return gains
 
 
+# fresh memory costs as much as the transforms: each thread keeps three planes of the last size (4 MB at 512 x 512)
+_scratch = threading.local()
+
+
+def _scratch_planes(shape: tuple[int, int]) -> np.ndarray:
+    """Return three planes with anything in them, float32 (3, *shape)."""
+    planes: np.ndarray | None = getattr(_scratch, "planes", None)
+    if planes is None or planes.shape[1:] != shape:
+        planes = _scratch.planes = np.empty((3, *shape), np.float32)
+    return planes
+
+
+@cache
 def _fast_size(size: int) -> int:
-    """Return an even size of at least `size` that has only small factors."""
-    return 2 * int(cv2.getOptimalDFTSize((size + 1) // 2))
+    """Return a multiple of 16 of at least `size` without a prime factor above 7."""
+    fast = -(-size // 16) * 16
+    while math.gcd(fast, 210**16) != fast:
+        fast += 16
+    return fast
