@@ -133,13 +133,22 @@ def report(result: dict[str, Any]) -> str:
         "|---|---|",
         *(f"| {name} | {rate:.1f} |" for name, rate in result["loader_samples_per_s"].items()),
         "",
-        f"Batch of {batch['batch']} on: {batch['device']}. {batch['samples_per_s']:.0f} samples/s, "
-        f"{batch['ratio_to_16_cores']:.2f} times 16 cores (16 times one core's figure); differs from the single "
-        f"pictures by {batch['mean_difference_levels']:.3f} levels, the worst by "
-        f"{batch['worst_difference_levels']:.3f}.",
+        _batch_line(batch, gpu=computer["gpu"] is not None),
         *(f"Loader: {name}: {rate:.0f} samples/s." for name, rate in batch.get("loader_samples_per_s", {}).items()),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _batch_line(batch: dict[str, Any], gpu: bool) -> str:
+    where = f"A batch of {batch['batch']} on {batch['device']}" if gpu else (
+        f"There is no GPU here; for information, a batch of {batch['batch']} on one core of the CPU"
+    )  # fmt: skip
+    against = f", {batch['ratio_to_16_cores']:.1f} times 16 cores (16 times the figure above)" if gpu else ""
+    return (
+        f"{where}: {batch['samples_per_s']:.0f} samples/s{against}; its pictures differ from the single ones by "
+        f"{batch['mean_difference_levels']:.4f} levels on average, the worst one by "
+        f"{batch['worst_difference_levels']:.4f}."
+    )
 
 
 def _sample_line(name: str, timing: dict[str, Any]) -> str:

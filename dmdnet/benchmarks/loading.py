@@ -18,8 +18,7 @@ from dmdnet.config.options import DatasetOptions
 from dmdnet.data.batch import FaceBatch
 from dmdnet.data.demo_faces import make_demo_faces
 from dmdnet.data.loading import build_dataset, build_loader
-from dmdnet.data.storage import DiskStorage, Storage, open_storage
-from dmdnet.data.storage.lmdb_writing import write_lmdb
+from dmdnet.data.storage import DiskStorage, Storage, open_storage, write_lmdb
 from dmdnet.images import decode_image
 
 REFERENCES = 4

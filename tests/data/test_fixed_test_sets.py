@@ -18,8 +18,7 @@ from dmdnet.config.options import DatasetOptions
 from dmdnet.data.loading import build_dataset
 from dmdnet.data.manifest import Manifest, read_manifest, write_manifest
 from dmdnet.data.provenance import parameters
-from dmdnet.data.storage import DiskStorage
-from dmdnet.data.storage.lmdb_writing import write_lmdb
+from dmdnet.data.storage import DiskStorage, write_lmdb
 from dmdnet.data.test_set_source import open_source
 from dmdnet.data.test_sets import Recipe, make_test_set, verify_test_set
 from dmdnet.errors import ConfigError, DataError
