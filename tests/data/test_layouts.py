@@ -6,7 +6,6 @@ import re
 import time
 from pathlib import Path
 
-import lmdb
 import pytest
 from made_faces import write_celebref
 
@@ -19,6 +18,8 @@ from dmdnet.data.layouts.person_folders import PersonFoldersLayout
 from dmdnet.data.manifest import split_of, write_manifest
 from dmdnet.data.reference_face_dataset import ReferenceFaceDataset
 from dmdnet.data.sampling import Draw
+from dmdnet.data.storage import DiskStorage
+from dmdnet.data.storage.lmdb_writing import write_lmdb
 from dmdnet.errors import DataError
 
 
@@ -148,23 +149,13 @@ class TestPersonFolders:
         assert len(dataset[Draw(1, 0)].references) == 1
 
 
-def make_lmdb(root: Path, target: Path) -> None:
-    """Write what is below `root` in BasicSR's form."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    names = [path.relative_to(root).as_posix() for path in files]
-    with lmdb.open(str(target), map_size=1 << 26) as environment, environment.begin(write=True) as transaction:
-        for name, path in zip(names, files, strict=True):
-            transaction.put(name.rsplit(".", 1)[0].encode(), path.read_bytes())
-    (target / "meta_info.txt").write_text("".join(f"{name} (64,64,3) 1\n" for name in names), encoding="utf-8")
-
-
 class TestLmdb:
     """An LMDB in place of a folder gives the same table: names, people, splits and landmarks."""
 
     @pytest.mark.parametrize("kind", [CelebRefHQLayout, FFHQLayout, PersonFoldersLayout])
     def test_the_same_rows_and_bytes(self, kind: type, tmp_path: Path) -> None:
         root = write_celebref(tmp_path, {"00002": 11, "Zoë 张": 1})
-        make_lmdb(root, tmp_path / "faces.lmdb")
+        write_lmdb(DiskStorage(root), tmp_path / "faces.lmdb")
         folder, database = (kind(dataroot_gt=str(path)).manifest() for path in (root, tmp_path / "faces.lmdb"))
         assert list(folder) == list(database)
         assert [folder.storage.read(row.picture) for row in folder] == [

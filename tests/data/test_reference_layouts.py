@@ -17,6 +17,8 @@ from dmdnet.data.layouts.pairing import PictureIndex, paired, people_of
 from dmdnet.data.manifest import Manifest, Row, read_manifest, write_manifest
 from dmdnet.data.reference_face_dataset import ReferenceFaceDataset
 from dmdnet.data.sampling import Draw
+from dmdnet.data.storage import DiskStorage
+from dmdnet.data.storage.lmdb_writing import write_lmdb
 from dmdnet.errors import ConfigError, DataError
 from dmdnet.images import write_image
 
@@ -107,6 +109,18 @@ class TestFFHQRef:
         sample = samples[Draw(1, 0)]
         assert sample.name == "00012.png"
         assert sample.references.names == ("00010.png",)  # the first of the list
+
+    def test_from_lmdbs(self, ffhq_ref: dict[str, Path], tmp_path: Path) -> None:
+        images, lq = ffhq_ref["dataroot_gt"], ffhq_ref["reference_mapping"].parent / "test_images" / "severe_degrad"
+        write_lmdb(DiskStorage(images), images.with_suffix(".lmdb"))
+        write_lmdb(DiskStorage(lq), tmp_path / "lq.lmdb")
+        folders = self.table(ffhq_ref, split="test", degraded="severe")
+        options = {"split": "test", "degraded": "severe", "dataroot_lq": str(tmp_path / "lq.lmdb")}
+        lmdbs = self.table({**ffhq_ref, "dataroot_gt": images.with_suffix(".lmdb")}, **options)
+        assert list(lmdbs) == list(folders)
+        for row in lmdbs:
+            for key in filter(None, (row.picture, row.degraded)):
+                assert lmdbs.storage.read(key) == folders.storage.read(key)
 
     def test_flat_pictures_of_another_format(self, ffhq_ref: dict[str, Path], tmp_path: Path) -> None:
         for path in sorted(ffhq_ref["dataroot_gt"].rglob("*.png")):
