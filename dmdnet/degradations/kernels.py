@@ -126,7 +126,11 @@ class SincDraw:
 
 
 def gaussian_row(kernel_size: int, sigma: float) -> np.ndarray:
-    """Return a normalised 1-D Gaussian of at most `kernel_size` taps, without its negligible ends, float32."""
+    """Return a normalised 1-D Gaussian of at most `kernel_size` taps, without its negligible ends, float32.
+
+    A deviation of less than THINNEST_SIGMA is taken as THINNEST_SIGMA.
+    """
+    sigma = max(sigma, THINNEST_SIGMA)
     half = min(kernel_size // 2, _support(sigma))
     taps = np.arange(-half, half + 1)
     row = np.exp(-0.5 * (taps / sigma) ** 2)

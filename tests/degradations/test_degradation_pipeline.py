@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import pickle
 
 import cv2
@@ -170,13 +169,6 @@ def test_preset_is_its_list() -> None:
     image = picture()
     by_name = degrade(image, build("Preset", name="gfpgan"), rng(9))
     np.testing.assert_array_equal(degrade(image, build_degradation(components), rng(9)), by_name)
-
-
-def test_draws_of_a_seed_stay_from_version_to_version() -> None:
-    ops = build("Preset", name="codeformer")
-    draws = draw_degradation(ops, rng(1234), (512, 512))
-    digest = hashlib.sha256(repr(draws).encode()).hexdigest()[:16]
-    assert digest == "c9b4f74bbc0c1f05"
 
 
 def test_skipped_operations_pass_the_picture_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -84,6 +85,20 @@ def test_negative_weights_overshoot_and_are_limited_at_the_end() -> None:
     assert ringing.max() > 260
     assert to_uint8(ringing).min() == 0
     assert to_uint8(ringing).max() == 255  # not wrapped around
+
+
+def test_threads_do_not_share_their_memory() -> None:
+    images = [picture(60 + 16 * (number % 3), 80) for number in range(24)]
+    draw = PATHS["spectra"]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda image: blur(image, draw), images))
+    for image, result in zip(images, results, strict=True):
+        np.testing.assert_array_equal(result, blur(image, draw))
+
+
+def test_a_blur_of_no_width_is_none() -> None:
+    for draw in (BlurDraw(41, 0.0, 0.0, 0.0), BlurDraw(41, 0.1, 0.05, 1.0)):
+        np.testing.assert_allclose(blur(picture(16, 16), draw), picture(16, 16), atol=0.01)
 
 
 def test_rounds_halves_to_even_as_torch_does() -> None:
