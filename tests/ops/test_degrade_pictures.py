@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import pytest
@@ -158,16 +160,18 @@ class TestColors:
         assert result[1].abs().max() == 0
 
 
+@pytest.fixture
+def tf32() -> Iterator[None]:
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    yield
+    torch.backends.cuda.matmul.fp32_precision = before
+
+
+@pytest.mark.usefixtures("tf32")
 def test_full_products_put_the_switches_back() -> None:
-    switch = torch.backends.cuda.matmul
-    before = switch.fp32_precision
-    try:
-        switch.fp32_precision = "tf32"
-        with pytest.raises(KeyError), full_float32_products(torch.device("cpu")):
-            assert switch.fp32_precision == "ieee"
-            raise KeyError
-        assert switch.fp32_precision == "tf32"
-    finally:
-        switch.fp32_precision = before
+    with full_float32_products(torch.device("cpu")):
+        assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+    assert torch.backends.cuda.matmul.fp32_precision == "tf32"
     with torch.autocast("cpu", torch.bfloat16), full_float32_products(torch.device("cpu")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32

@@ -5,6 +5,6 @@ as plain numbers on the host; it costs a fixed number of kernel launches, howeve
 different sizes lie in the upper left corners of their rows, as in `dmdnet.degradations.canvas`; what lies outside a
 picture is finite, but nothing more is known of it.
 
-Working memory for 64 pictures of 512 x 512 (201 MB as float32), the peak of an operation beside its input and output:
-blur 1.1 GB, resize 0.4 GB, JPEG 1.0 GB, noise 0.8 GB, colours 0.2 GB.
+Memory for 64 pictures of 512 x 512 (0.2 GB as float32), the peak of an operation beside its input, its output
+included: blur 0.9 GB, resize 0.4 GB, JPEG 0.9 GB, Gaussian noise 0.5 GB, Poisson noise 1.0 GB, colours 0.2 GB.
 """

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dmdnet.ops.degrade.to_device import per_picture, to_device
+from dmdnet.ops.degrade.to_device import to_device
 from dmdnet.ops.precision import full_float32_products
 
 
@@ -29,9 +29,9 @@ def map_colors(
     maps = to_device(maps_B34.astype(np.float32), device)
     linear_B33, offsets_B31 = maps.split([3, 1], dim=2)
     if any(pivots_B):
-        weights = to_device(np.array(luma, np.float32), device)
-        grey_B1 = means(pixels_BCHW, sizes_B) @ weights[:, None]
-        offsets_B31 = offsets_B31 + (grey_B1 * per_picture(list(pivots_B), device)[:, :, 0, 0])[:, None]
+        # (B, 3) mean colours; their weights hold each picture's pivot
+        weights_B3 = to_device(np.outer(pivots_B, luma).astype(np.float32), device)
+        offsets_B31 = offsets_B31 + (means(pixels_BCHW, sizes_B) * weights_B3).sum(1)[:, None, None]
     with full_float32_products(device):
         return torch.baddbmm(offsets_B31, linear_B33, pixels_BCHW.flatten(2)).view_as(pixels_BCHW).clamp_(0, 255)
 

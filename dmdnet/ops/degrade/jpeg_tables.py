@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 # ITU-T T.81, annex K.1: steps of luma and chroma at quality 50, rows of rising vertical frequency
@@ -50,6 +52,7 @@ COSINES = tuple(
 )
 
 
+@cache
 def quantisation_tables(quality: int) -> np.ndarray:
     """Return libjpeg's baseline steps for a quality 1..100: integers (2, 8, 8), luma and chroma."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality

@@ -81,8 +81,9 @@ def add_poisson(pixels_BCHW: Tensor, scales_B: list[float], grey_B: list[bool], 
     pixels_BCHW = rates_BCHW = _to_levels(pixels_BCHW.clone())
     if any(grey_B):
         rates_BCHW = torch.where(_flags(grey_B, device), _grey(pixels_BCHW), pixels_BCHW)
-    quantiles_BCHW = (_fields_of_bits(pixels_BCHW, grey_B, keys_B) >> _UNUSED_BITS) & ((1 << POISSON_BITS) - 1)
-    noise_BCHW = _poisson_table(device)[(rates_BCHW.long() << POISSON_BITS) + quantiles_BCHW]
+    places_BCHW = rates_BCHW.long().bitwise_left_shift_(POISSON_BITS)
+    places_BCHW += (_fields_of_bits(pixels_BCHW, grey_B, keys_B) >> _UNUSED_BITS) & ((1 << POISSON_BITS) - 1)
+    noise_BCHW = _poisson_table(device)[places_BCHW]
     return _to_levels(torch.addcmul(pixels_BCHW, noise_BCHW, per_picture(scales_B, device)))
 
 
