@@ -21,7 +21,7 @@ from dmdnet.images import decode_image
 
 MissingLandmarks = Literal["error", "template"]
 
-MAX_FACE_PIXELS = 4096 * 4096  # a worker that reads one stays far below 300 MB
+MAX_FACE_PIXELS = 3072 * 3072  # the most expensive kind of file takes 22 bytes a pixel to decode: 210 MB
 
 
 @dataclass(frozen=True)

@@ -175,8 +175,8 @@ class TestBadFiles:
             reader().read_degraded(row)
 
     def test_a_picture_too_large_for_a_face(self, row: Row, reader: Make, picture_file: Path) -> None:
-        write_image(picture_file, np.zeros((4100, 4100, 3), np.uint8))
-        with pytest.raises(DataError, match=r"4100 x 4100 pixels are more than the 16 megapixels"):
+        write_image(picture_file, np.zeros((3073, 3073, 3), np.uint8))
+        with pytest.raises(DataError, match=r"3073 x 3073 pixels are more than the 9 megapixels"):
             reader().read(row)
 
 
