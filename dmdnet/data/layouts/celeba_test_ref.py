@@ -57,7 +57,7 @@ class CelebATestRefLayout:
         rows = self._rows(listed, indices[GT], indices[LQ], indices[REFERENCES])
         for index in indices.values():
             index.check(str(self.mapping), expected)
-        return Manifest.from_rows(rows, storage=storage, origin=f"{self.gt} (CelebA-Test-Ref)")
+        return Manifest.from_rows(rows, storage=storage, origin=self.gt)
 
     def _rows(
         self, listed: list[ListedTarget], gt: PictureIndex, lq: PictureIndex, references: PictureIndex

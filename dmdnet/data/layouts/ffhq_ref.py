@@ -94,8 +94,9 @@ class FFHQRefLayout:
         index.check(str(self.mapping), self._expected())
         rows = [row for part in faces for row in self._rows(part, mounted=lq_storage is not None)]
         mounted: Storage = storage if lq_storage is None else MountedStorage({GT: storage, LQ: lq_storage})
-        origin = f"{self.root} (FFHQ-Ref {', '.join(self.splits)})"
-        return Manifest.from_rows(sorted(rows, key=lambda row: natural_key(row.name)), storage=mounted, origin=origin)
+        rows.sort(key=lambda row: natural_key(row.name))
+        # one origin for all splits: tables of one root have the same names for the same people
+        return Manifest.from_rows(rows, storage=mounted, origin=self.root)
 
     def _faces(self, split: str, index: PictureIndex, lq_storage: Storage | None) -> _Faces:
         """Return the pictures of a split by their keys in FFHQ."""
