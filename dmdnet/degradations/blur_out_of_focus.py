@@ -45,11 +45,9 @@ class GeneralizedGaussianBlur:
         if rng.random() >= self.prob:
             return None
         kernel_size = draw_odd(self.kernel_sizes, rng)
-        sigma_x, sigma_y, angle = draw_ellipse(self.sigma, self.isotropic_prob, rng)
-        beta = draw_beta(self.beta, rng)
-        if max(sigma_x, sigma_y) < SMALLEST_SIGMA:
-            return None
-        return GeneralizedDraw(kernel_size, sigma_x, sigma_y, angle, beta)
+        ellipse = draw_ellipse(self.sigma, self.isotropic_prob, rng)
+        draw = GeneralizedDraw(kernel_size, *ellipse, draw_beta(self.beta, rng))
+        return draw if max(draw.sigma_x, draw.sigma_y) >= SMALLEST_SIGMA else None
 
     def apply(self, image: np.ndarray, params: GeneralizedDraw) -> np.ndarray:
         """Return the blurred picture; the border is mirrored without repeating its pixels."""
@@ -87,11 +85,9 @@ class PlateauBlur:
         if rng.random() >= self.prob:
             return None
         kernel_size = draw_odd(self.kernel_sizes, rng)
-        sigma_x, sigma_y, angle = draw_ellipse(self.sigma, self.isotropic_prob, rng)
-        beta = draw_beta(self.beta, rng)
-        if max(sigma_x, sigma_y) < SMALLEST_SIGMA:
-            return None
-        return PlateauDraw(kernel_size, sigma_x, sigma_y, angle, beta)
+        ellipse = draw_ellipse(self.sigma, self.isotropic_prob, rng)
+        draw = PlateauDraw(kernel_size, *ellipse, draw_beta(self.beta, rng))
+        return draw if max(draw.sigma_x, draw.sigma_y) >= SMALLEST_SIGMA else None
 
     def apply(self, image: np.ndarray, params: PlateauDraw) -> np.ndarray:
         """Return the blurred picture; the border is mirrored without repeating its pixels."""

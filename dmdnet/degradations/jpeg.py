@@ -10,7 +10,7 @@ import numpy as np
 
 from dmdnet.degradations.base import Probability, check_range
 from dmdnet.degradations.canvas import Canvas
-from dmdnet.degradations.webp import through_file
+from dmdnet.degradations.codec import through_file
 from dmdnet.ops.degrade.jpeg import jpeg
 from dmdnet.registry import DEGRADATIONS
 
