@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -119,7 +120,8 @@ class _Pool(Generic[Task, Result]):
     def _add_process(self) -> Connection:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, *self._start), daemon=True)
-        process.start()
+        with _without_interrupts():
+            process.start()
         theirs.close()
         self._processes[ours] = process
         return ours
@@ -132,9 +134,21 @@ class _Pool(Generic[Task, Result]):
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that are started here are not reached by Ctrl-C, which a terminal sends to all: the parent decides."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _serve(connection: Connection, make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
     """Do tasks until the parent closes the pipe, or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     try:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +24,8 @@ from dmdnet.prepare.finish import FAILED, MANIFEST
 from dmdnet.prepare.worker import FaceFinder
 from dmdnet.prepare.workspace import Workspace
 from dmdnet.registry import FACE_BACKENDS
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -104,6 +110,15 @@ def test_shards_give_the_same(shards, people, aligned, undisturbed, tmp_path):
         assert (summary is None) == (number < shards)
         assert (output / MANIFEST).exists() == (number == shards)
     assert everything(output) == undisturbed
+
+
+def test_shards_at_the_same_time_give_the_same(people, aligned, undisturbed, tmp_path):
+    for trial in range(3):
+        output = tmp_path / f"shards{trial}"
+        shards = [in_process(people, output, faces=aligned, workers=0, shard=(number, 3)) for number in (1, 2, 3)]
+        for child in shards:
+            os.waitpid(child, 0)
+        assert everything(output) == undisturbed
 
 
 def test_processes_give_the_same_and_one_that_dies_takes_nothing_along(people, aligned, tmp_path, monkeypatch):
@@ -224,3 +239,33 @@ def test_an_interrupt_leaves_a_state_to_go_on_from(people, aligned, undisturbed,
     monkeypatch.setattr("dmdnet.prepare.run.FaceFinder", FaceFinder)
     assert main([*arguments, "--face-backend", NAME]) == 0
     assert everything(output) == undisturbed
+
+
+def group_lives(group: int) -> bool:
+    """Return whether a process of the group does anything; those that ended and wait for their parent do not count."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state != "Z":
+                return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's list of processes")
+@pytest.mark.parametrize("seconds", [0.5, 2.5, 4, 6])
+def test_ctrl_c_ends_all_processes_with_one_line(seconds, drawn, tmp_path):
+    """A terminal sends it to every process of the group."""
+    command = [sys.executable, "-m", "dmdnet", "prepare", str(drawn.folder), str(tmp_path / "out"), "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    if process.returncode != 0 and "stopped" in said:  # not before Python or after the work
+        assert process.returncode == 130
+        assert "Traceback" not in said
+        assert said.splitlines()[-1] == "stopped; nothing is lost: the same command goes on where it was"
+    end = time.monotonic() + 10
+    while group_lives(process.pid) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not group_lives(process.pid)
