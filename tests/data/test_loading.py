@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from made_faces import write_celebref, write_face
@@ -16,6 +17,7 @@ from dmdnet.config.options import DatasetOptions
 from dmdnet.data.batch import FaceBatch
 from dmdnet.data.loading import build_dataset, build_loader
 from dmdnet.data.sampling import Draw
+from dmdnet.data.storage import DiskStorage, write_lmdb
 from dmdnet.errors import BoxError, ConfigError, DataError
 
 PEOPLE = {"00001": 4, "00002": 3, "00003": 1, "00004": 2}
@@ -79,13 +81,25 @@ class TestStream:
         """24 samples: more than two epochs of the ten pictures."""
         return digests(batches(options(root), 12))
 
-    @pytest.mark.parametrize("workers", [1, 3])
+    @pytest.mark.parametrize("workers", [1, 4])
     def test_any_number_of_workers(self, root: Path, stream: list[str], workers: int) -> None:
         assert digests(batches(options(root, workers=workers), 12)) == stream
 
-    def test_spawned_workers(self, root: Path, stream: list[str]) -> None:
-        loaded = batches(options(root, workers=1), 2, multiprocessing_context="spawn")
+    def test_spawned_workers(self, stream: list[str], lmdb: Path) -> None:
+        loaded = batches(options(lmdb, workers=1), 2, multiprocessing_context="spawn")
         assert digests(loaded) == stream[:4]
+
+    @pytest.mark.parametrize("workers", [0, 1, 4])
+    def test_from_an_lmdb(self, stream: list[str], lmdb: Path, workers: int) -> None:
+        assert digests(batches(options(lmdb, workers=workers), 12)) == stream
+
+    def test_an_lmdb_that_was_read_before_its_workers_were_forked(self, stream: list[str], lmdb: Path) -> None:
+        opt = options(lmdb, workers=2)
+        dataset = build_dataset(opt, seed=3, phase="train")
+        before = dataset.face(0).image.copy()
+        loaded = islice(build_loader(dataset, opt, phase="train", multiprocessing_context="fork"), 4)
+        assert digests(loaded) == stream[:8]
+        np.testing.assert_array_equal(dataset.face(0).image, before)
 
     def test_any_batch_size(self, root: Path, stream: list[str]) -> None:
         assert digests(batches(options(root, batch=3), 8)) == stream
@@ -108,6 +122,11 @@ class TestStream:
         before = torch.get_rng_state()
         batches(options(root, workers=1), 2)
         assert torch.equal(torch.get_rng_state(), before)
+
+    @pytest.fixture(scope="class")
+    def lmdb(self, root: Path) -> Path:
+        """The same pictures, beside the same landmarks."""
+        return write_lmdb(DiskStorage(root), root.parent / "images.lmdb", workers=1).root
 
 
 class TestTesting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dmdnet.errors import DataError
 
 MAX_PART_BYTES = 255  # a name of a file is never longer on Linux, macOS and Windows
-MAX_KEY_BYTES = 1024
+MAX_KEY_BYTES = 1024  # of a whole key
 
 
 def check_key(key: str, place: object) -> str:
@@ -34,6 +34,6 @@ def _fault(key: str) -> str | None:
         lengths = [len(part.encode()) for part in parts]
     except UnicodeEncodeError:
         return "it is no valid Unicode"
-    if max(lengths) > MAX_PART_BYTES or sum(lengths) > MAX_KEY_BYTES:
-        return f"it is too long (each part has at most {MAX_PART_BYTES} bytes)"
+    if max(lengths) > MAX_PART_BYTES or sum(lengths) + len(parts) > MAX_KEY_BYTES:
+        return f"it is too long (at most {MAX_KEY_BYTES} bytes, {MAX_PART_BYTES} between slashes)"
     return None
