@@ -58,6 +58,8 @@ class Canvas:
 
     def by_size(self) -> list[tuple[Sequence[int], Canvas]]:
         """Return canvases of pictures of similar sizes and the rows of each: one when more would not save enough."""
+        if len(set(self.sizes)) == 1:
+            return [(range(len(self.sizes)), self)]
         height, width = self.pixels_BCHW.shape[2:]
         classes: dict[int, list[int]] = {}
         for row, size in enumerate(self.sizes):
