@@ -103,6 +103,17 @@ class TestStrings:
         assert strings[-1] == "d"
         assert strings[1:3] == ["é", "abc"]
 
+    def test_repeated_ones_are_found_as_a_set_finds_them(self) -> None:
+        rng = np.random.default_rng(5)
+        letters = ["a", "b", "é", "张"]
+        for _ in range(200):
+            values = ["".join(rng.choice(letters, int(rng.integers(0, 5)))) for _ in range(int(rng.integers(0, 12)))]
+            found = Strings.of(values).repeated()
+            assert (found is not None) == (len(set(values)) < len(values))
+            if found is not None:
+                assert found[0] < found[1]
+                assert values[found[0]] == values[found[1]]
+
     def test_a_name_that_is_no_unicode(self) -> None:
         with pytest.raises(DataError, match="not UTF-8; rename"):
             Strings.of([b"\xff.png".decode("utf-8", "surrogateescape")])
