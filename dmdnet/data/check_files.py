@@ -107,7 +107,7 @@ def _compare_checksums(part: Part, row: int) -> tuple[int, tuple[str, ...]]:
 
 
 def _unusable(part: Part, number: int) -> tuple[str, ...]:
-    row, wrong = part.selection.manifest[number], []
+    row, wrong = part.selection.manifest.without_references(number), []
     try:
         face = part.reader.read(row) if row.picture else None
         if face is not None:

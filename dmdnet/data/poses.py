@@ -42,7 +42,7 @@ class HeadPoses:
             yaw, pitch, roll = self._manifest.arrays["pose"][number].tolist()
             if not np.isnan((yaw, pitch, roll)).any():
                 return yaw, pitch, roll
-        row = self._manifest[number]
+        row = self._manifest.without_references(number)
         try:
             if row.landmarks is not None:
                 return head_pose(row.landmarks)

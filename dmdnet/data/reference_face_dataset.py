@@ -199,7 +199,7 @@ class ReferenceFaceDataset:
 
     def face(self, record: int) -> Face:
         """Return a sharp face as it is, without any augmentation."""
-        return self.reader.read(self.manifest[self._row(record)])
+        return self.reader.read(self.manifest.without_references(self._row(record)))
 
     def __getitem__(self, index: Draw | int) -> FaceSample:
         draw = self._draw(index)
@@ -215,7 +215,7 @@ class ReferenceFaceDataset:
 
     def _sample(self, draw: Draw, skipped: list[str]) -> FaceSample:
         number = self._row(draw.record)
-        row = self.manifest[number]
+        row = self.manifest.without_references(number)
         rng = generator(self.seed, draw.draw, Stream.AUGMENTATION)
         flip = self.use_hflip and bool(rng.random() < 0.5)
         as_read = self.reader.read(row) if self.has_gt else None
@@ -266,7 +266,7 @@ class ReferenceFaceDataset:
             if len(names) == most:
                 break
             try:
-                face = _mirrored(self.reader.read(self.manifest[row]), flip)
+                face = _mirrored(self.reader.read(self.manifest.without_references(row)), flip)
                 boxes[len(names)] = face.boxes()
             except DataError as error:
                 if not self.skips:

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from dmdnet.config import Options, to_yaml
+from dmdnet.config.options import PHASES
 from dmdnet.data.batch import References
+from dmdnet.data.checks import check_apart
 from dmdnet.data.loading import build_dataset, build_loader
 from dmdnet.data.reference_face_dataset import Phase
 from dmdnet.models.base import Model, build_model
@@ -23,7 +25,13 @@ def dry_run(options: Options) -> None:
     """
     print("# resolved options")
     print(to_yaml(options))
-    batches = {key: first_batch(options, key) for key in options.datasets}  # data are what is missing most often
+    datasets = {key: _dataset(options, key) for key in options.datasets}  # data are what is missing most often
+    if options.train is not None and options.val.val_freq:
+        named = {
+            key: {f"datasets.{name}": one for name, one in datasets.items() if name.startswith(key)} for key in PHASES
+        }
+        check_apart(named["train"], named["val"])
+    batches = {key: first_batch(options, key, dataset) for key, dataset in datasets.items()}
     model = build_model(options, "cpu", train=options.train is not None)
     print("# networks")
     for line in describe_networks(model):
@@ -34,12 +42,18 @@ def dry_run(options: Options) -> None:
             print(line)
 
 
-def first_batch(options: Options, key: str) -> Any:
-    """Return the first batch of `datasets.<key>`, loaded by this process."""
-    phase: Phase = "train" if key.startswith("train") else "test"
+def _dataset(options: Options, key: str) -> Any:
+    return build_dataset(options.datasets[key], seed=options.manual_seed, phase=_phase(key))
+
+
+def _phase(key: str) -> Phase:
+    return "train" if key.startswith("train") else "test"
+
+
+def first_batch(options: Options, key: str, dataset: Any) -> Any:
+    """Return the first batch of `datasets.<key>`, loaded and degraded by this process."""
     entry = options.datasets[key].model_copy(update={"num_worker_per_gpu": 0})
-    dataset = build_dataset(entry, seed=options.manual_seed, phase=phase)
-    return next(iter(build_loader(dataset, entry, phase=phase))).degraded()
+    return next(iter(build_loader(dataset, entry, phase=_phase(key)))).degraded()
 
 
 def describe_networks(model: Model) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from dmdnet.config import load_options, to_yaml
 from dmdnet.data.demo_faces import make_demo_faces
 from dmdnet.engine.dry_run import count, describe_networks, dry_run
-from dmdnet.errors import DataError
+from dmdnet.errors import ConfigError, DataError
 from dmdnet.models.base import build_model
 
 RECIPE = """\
@@ -74,4 +74,10 @@ def test_the_parts_of_a_network_add_up(recipe: Path) -> None:
 def test_missing_data_stop_it(recipe: Path) -> None:
     options = load_options(recipe, ["datasets.train.layout.dataroot_gt=nowhere"])
     with pytest.raises(DataError, match="nowhere"):
+        dry_run(options)
+
+
+def test_a_validation_on_trained_people_is_refused(recipe: Path) -> None:
+    options = load_options(recipe, ["val.val_freq=5"])
+    with pytest.raises(ConfigError, match=r"datasets\.val has faces of datasets\.train: person 00001"):
         dry_run(options)
