@@ -146,7 +146,7 @@ class FaceReader:
 
     def _make(self, row: Row, key: str, image: np.ndarray, data: bytes, place: str) -> np.ndarray:
         try:
-            return self.made.get(image, zlib.crc32(data), place)
+            return self.made.get(image, data, place)
         except FaceError as error:
             if self.missing_landmarks == "template":
                 return template_landmarks(image.shape[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +53,12 @@ class MadeLandmarks:
         """
         return read_landmarks(place) if place and Path(place).is_file() else None
 
-    def get(self, image: np.ndarray, checksum: int, place: str) -> np.ndarray:
+    def get(self, image: np.ndarray, data: bytes, place: str) -> np.ndarray:
         """Return the landmarks that are kept at `place`; when there are none, find them and keep them there.
 
         Args:
             image: uint8 RGB (S, S, 3).
-            checksum: CRC-32 of its file: a face that was not found is looked for again in another picture.
+            data: its file: a face that was not found is looked for again when the file changes.
             place: from `place`.
 
         Raises:
@@ -67,7 +68,7 @@ class MadeLandmarks:
         kept = self.read(place)
         if kept is not None:
             return kept
-        marker, mark = Path(f"{place.removesuffix(SUFFIX)}{MISS_SUFFIX}"), f"{self.backend} {checksum:08x}\n"
+        marker, mark = Path(f"{place.removesuffix(SUFFIX)}{MISS_SUFFIX}"), f"{self.backend} {zlib.crc32(data):08x}\n"
         if place and _text(marker) == mark:
             raise FaceError(f"no face was found before ({marker} says so; delete it to look again)")
         backend = get_backend(self.backend)
