@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,16 +58,13 @@ class Canvas:
         """Return canvases of pictures of similar sizes and the rows of each: one when more would not save enough."""
         if len(set(self.sizes)) == 1:
             return [(range(len(self.sizes)), self)]
-        height, width = self.pixels_BCHW.shape[2:]
-        classes: dict[int, list[int]] = {}
-        for row, size in enumerate(self.sizes):
-            share = max(size[0] / height, size[1] / width)
-            classes.setdefault(bisect_left(_CLASSES, share), []).append(row)
-        areas = [math.prod(largest([self.sizes[row] for row in rows])) * len(rows) for rows in classes.values()]
-        saved = len(self.sizes) * height * width - sum(areas)
-        if saved < _WORTH_A_CANVAS * (len(classes) - 1) or len(classes) == 1:
-            return [(range(len(self.sizes)), self)]
-        return [(rows, self.select(rows)) for rows in classes.values()]
+        sizes, canvas = np.array(self.sizes), np.array(self.pixels_BCHW.shape[2:])
+        classes = np.searchsorted(_CLASSES, (sizes / canvas).max(1))
+        parts = [np.flatnonzero(classes == which) for which in np.unique(classes)]
+        saved = len(sizes) * canvas.prod() - sum(sizes[rows].max(0).prod() * len(rows) for rows in parts)
+        if len(parts) == 1 or saved < _WORTH_A_CANVAS * (len(parts) - 1):
+            return [(range(len(sizes)), self)]
+        return [(rows.tolist(), self.select(rows.tolist())) for rows in parts]
 
     @classmethod
     def joined(cls, parts: Sequence[tuple[Sequence[int], Canvas]]) -> Canvas:
