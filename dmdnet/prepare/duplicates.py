@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dmdnet.faces.fingerprint import hamming
+from dmdnet.faces.fingerprint import SAME_PICTURE, hamming
 from dmdnet.prepare.record import FoundFace
 
 _BLOCK_ENTRIES = 1 << 21
 _NEAR = 0.5  # of the distance up to which faces are one person's
 _FINGERPRINT_BITS = 10  # of 64
 _SAME_PIXELS = 0.95  # correlation of two thumbnails
+_STRANGERS = 0.85  # of the median distance of two people's faces; check-data asks for 0.75, from other draws
+_DRAWS, _FEWEST = 4000, 100
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,44 @@ def _better(faces: Sequence[FoundFace], pairs: Sequence[set[int]]) -> tuple[int,
         if better:
             of[number] = min(better, key=lambda other: place[other])
     return tuple(of)
+
+
+def find_lookalikes(faces: Sequence[FoundFace], owners: Sequence[int]) -> list[tuple[int, int]]:
+    """Return pairs of faces of two people that `check-data` would take for one picture if a split lay between them.
+
+    Their fingerprints agree, and their embeddings are not as far apart as those of strangers. They need not be
+    near-duplicates; that they train and test the same network is enough to be kept together.
+
+    Args:
+        owners: the person of each face.
+    """
+    if not faces:
+        return []
+    prints = np.array([face.fingerprint for face in faces], dtype=np.uint64)
+    embeddings = np.stack([face.embedding for face in faces]).astype(np.float64)
+    whose = np.array(owners)
+    limit = _strangers(embeddings, whose)
+    found = []
+    step = max(_BLOCK_ENTRIES // len(prints), 1)
+    for start in range(0, len(prints), step):
+        bits = np.bitwise_count(prints[start : start + step, None] ^ prints[None, start:])
+        ones, others = np.nonzero(bits <= SAME_PICTURE)
+        ones, others = ones + start, others + start
+        crossing = (ones < others) & (whose[ones] != whose[others])
+        ones, others = ones[crossing], others[crossing]
+        near = np.linalg.norm(embeddings[ones] - embeddings[others], axis=1) <= limit
+        found += list(zip(ones[near].tolist(), others[near].tolist(), strict=True))
+    return found
+
+
+def _strangers(embeddings: np.ndarray, whose: np.ndarray) -> float:
+    """Return the distance that two people's faces mostly exceed; infinity where too few are there to tell."""
+    rng = np.random.Generator(np.random.Philox(key=[0, len(whose)]))
+    ones, others = rng.integers(len(whose), size=(2, _DRAWS))
+    apart = whose[ones] != whose[others]
+    if np.count_nonzero(apart) < _FEWEST:
+        return float("inf")
+    return _STRANGERS * float(np.median(np.linalg.norm(embeddings[ones] - embeddings[others], axis=1)[apart]))
 
 
 def _near_pairs(embeddings: np.ndarray, distance: float) -> Iterator[tuple[int, int]]:

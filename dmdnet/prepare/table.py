@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from dmdnet.data.manifest import SPLITS, Row
-from dmdnet.prepare.duplicates import Duplicates, find_duplicates
+from dmdnet.prepare.duplicates import Duplicates, find_duplicates, find_lookalikes
 from dmdnet.prepare.names import face_stem, folder_name
 from dmdnet.prepare.options import TableOptions
 from dmdnet.prepare.order import farthest_point_order
@@ -62,11 +62,11 @@ def _splits(
     distinct = [0] * len(people)
     for owner, original in zip(owners, duplicates.of, strict=True):
         distinct[owner] += original < 0
+    faces = [face for person in people for face in person.faces]
+    pairs = [(one, other) for one, others in enumerate(duplicates.pairs) for other in others]
+    pairs += find_lookalikes(faces, owners)
     alike = {
-        (people[owners[one]].key, people[owners[other]].key)
-        for one, others in enumerate(duplicates.pairs)
-        for other in others
-        if owners[one] != owners[other]
+        (people[owners[one]].key, people[owners[other]].key) for one, other in pairs if owners[one] != owners[other]
     }
     split = split_people(
         {person.key: count for person, count in zip(people, distinct, strict=True)},

@@ -102,6 +102,11 @@ def test_splits_share_nobody_and_references_are_the_persons_own(table):
     assert set(split.values()) == {"train", "val", "test"}
 
 
+def test_the_splits_pass_the_check_of_data(prepared, capsys):
+    assert main(["check-data", str(prepared[0] / "faces.manifest"), "--checksums"]) == 0
+    assert "nothing found" in capsys.readouterr().out
+
+
 def test_training_runs_with_no_hand_work(prepared, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     command = shlex.split(re.search(r"python train\.py .*", prepared[2])[0])[2:]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dmdnet.prepare import order
-from dmdnet.prepare.duplicates import find_duplicates
+from dmdnet.prepare.duplicates import find_duplicates, find_lookalikes
 from dmdnet.prepare.identities import group_faces
 from dmdnet.prepare.names import face_stem, folder_name
 from dmdnet.prepare.order import farthest_point_order
@@ -171,6 +171,21 @@ class TestDuplicates:
 
     def test_none(self):
         assert find_duplicates([], LIMIT).of == ()
+        assert find_lookalikes([], []) == []
+
+    def test_people_whose_pictures_would_be_taken_for_copies_are_found(self):
+        points, owners = clouds(12, 4, 0.3)
+        rng = np.random.default_rng(0)
+        prints = [int(value) for value in rng.integers(1 << 62, size=len(points))]
+        prints[9] = prints[1] ^ 0b1011  # another person's picture, as far away as a stranger's
+        prints[21] = prints[2] ^ 0b1
+        points[21] = points[2] + 0.01  # and one that is near
+        faces = [
+            face(f"{n}", point, fingerprint=print_)
+            for n, (point, print_) in enumerate(zip(points, prints, strict=True))
+        ]
+        assert find_lookalikes(faces, owners.tolist()) == [(2, 21)]
+        assert find_lookalikes(faces[:12], owners[:12].tolist()) == []
 
 
 class TestSplits:
