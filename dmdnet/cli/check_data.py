@@ -63,14 +63,13 @@ def _is_train(name: str) -> bool:
 
 def _of_options(path: str) -> dict[str, tuple[Part, ...]]:
     from dmdnet.config import load_options
-    from dmdnet.data.checks import parts_of
     from dmdnet.data.loading import build_dataset
 
     options = load_options(path)
     return {
-        f"datasets.{key}": parts_of(
-            build_dataset(entry, seed=options.manual_seed, phase="train" if key.startswith("train") else "test")
-        )
+        f"datasets.{key}": build_dataset(
+            entry, seed=options.manual_seed, phase="train" if key.startswith("train") else "test"
+        ).parts
         for key, entry in options.datasets.items()
     }
 

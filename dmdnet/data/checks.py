@@ -59,11 +59,6 @@ class Check:
     left_out: str = ""
 
 
-def parts_of(dataset: Any) -> tuple[Part, ...]:
-    """Return the parts of a data set; none for one that does not say which rows it uses."""
-    return getattr(dataset, "parts", ())
-
-
 def check_apart(train: Mapping[str, Any], judges: Mapping[str, Any]) -> None:
     """Check that data sets that judge a network have nobody and nothing of its training sets; takes seconds.
 
@@ -77,8 +72,8 @@ def check_apart(train: Mapping[str, Any], judges: Mapping[str, Any]) -> None:
     """
     for train_name, train_set in train.items():
         for name, judge in judges.items():
-            for one in parts_of(train_set):
-                for other in parts_of(judge):
+            for one in train_set.parts:
+                for other in judge.parts:
                     for check in compare_quickly(one, other):
                         if check.findings:
                             raise ConfigError(_refusal(train_name, name, check))

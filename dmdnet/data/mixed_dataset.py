@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dmdnet.data.checks import Part, parts_of
+from dmdnet.data.checks import Part
+from dmdnet.data.face_dataset import FaceDataset
 from dmdnet.data.face_reader import Face
 from dmdnet.data.randomness import Stream, generator
 from dmdnet.data.reference_face_dataset import Phase
@@ -44,15 +45,17 @@ class MixedDataset:
             raise ConfigError(f"MixedDataset: {len(shares)} shares for {len(datasets)} datasets")
         self.seed = seed
         self.phase = phase
-        self.members = tuple(DATASETS.build(dataset, seed=seed, phase=phase) for dataset in datasets)
+        self.members: tuple[FaceDataset, ...] = tuple(
+            DATASETS.build(dataset, seed=seed, phase=phase) for dataset in datasets
+        )
         sizes = {member.image_size for member in self.members}
         if len(sizes) > 1:
             raise ConfigError(f"MixedDataset: its data sets have different image_size: {sorted(sizes)}")
         if len({member.has_gt for member in self.members}) > 1:
             raise ConfigError("MixedDataset: some of its data sets have ground truth and some not; test them apart")
-        self.image_size: int = sizes.pop()
-        self.has_gt: bool = self.members[0].has_gt
-        self.max_bad_share: float = min(member.max_bad_share for member in self.members)
+        self.image_size = sizes.pop()
+        self.has_gt = self.members[0].has_gt
+        self.max_bad_share = min(member.max_bad_share for member in self.members)
         self.starts = (0, *accumulate(len(member) for member in self.members))
         self.thresholds = tuple(part / sum(shares) for part in accumulate(shares))
 
@@ -67,13 +70,12 @@ class MixedDataset:
     @property
     def parts(self) -> tuple[Part, ...]:
         """The rows that the sets use, for the checks of data/checks.py."""
-        return tuple(part for member in self.members for part in parts_of(member))
+        return tuple(part for member in self.members for part in member.parts)
 
     def face(self, record: int) -> Face:
         """Return a sharp face as it is; records are counted through the sets one after the other."""
         member, place = self.place(record)
-        face: Face = self.members[member].face(place)
-        return face
+        return self.members[member].face(place)
 
     def __getitem__(self, index: Draw | int) -> FaceSample:
         if isinstance(index, tuple) and self.phase == "train":
@@ -82,8 +84,7 @@ class MixedDataset:
         else:
             record, draw = index if isinstance(index, tuple) else (index, index)
             member, place = self.place(record)
-        sample: FaceSample = self.members[member][Draw(place, draw)]
-        return sample
+        return self.members[member][Draw(place, draw)]
 
     def _chance(self, draw: int) -> tuple[int, int]:
         chance = generator(self.seed, draw, Stream.MIXTURE).random()

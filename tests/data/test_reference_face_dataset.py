@@ -12,6 +12,7 @@ import pytest
 import torch
 from made_faces import mean_landmarks, write_celebref, write_face
 
+from dmdnet.data.face_dataset import FaceDataset
 from dmdnet.data.reference_face_dataset import ReferenceFaceDataset
 from dmdnet.data.samples import FaceSample, FaceStack, collate
 from dmdnet.data.sampling import Draw
@@ -291,3 +292,15 @@ def test_every_registered_degradation_can_be_named_in_a_data_set(root: Path) -> 
     assert "Preset" in DEGRADATIONS.names()
     with pytest.raises(ValueError, match="GaussianBlur"):
         build(root, degradation=({"type": "GausianBlur", "sigma": (1.0, 2.0)},))
+
+
+@pytest.mark.parametrize("name", DATASETS.names())
+def test_every_data_set_has_what_the_program_asks_of_one(name: str, root: Path) -> None:
+    one = {"type": "ReferenceFaceDataset", "layout": {"type": "CelebRefHQLayout", "dataroot_gt": str(root)}}
+    options = {"datasets": (one,), "shares": (1.0,)} if name == "MixedDataset" else {"layout": one["layout"]}
+    dataset = DATASETS.build(DATASETS.component(name, **options), seed=4, phase="train")
+    asked = [*FaceDataset.__annotations__, *(key for key in vars(FaceDataset) if not key.startswith("_"))]
+    assert {"seed", "image_size", "has_gt", "max_bad_share", "identities", "parts", "face"} <= set(asked)
+    assert all(hasattr(dataset, key) for key in asked)
+    assert len(dataset.identities) == len(dataset) == 8
+    assert len(dataset.parts) == 1
