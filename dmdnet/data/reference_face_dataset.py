@@ -159,6 +159,11 @@ class ReferenceFaceDataset:
         policy = ReferencePolicy(count_range(num_references), reference_order, no_reference_prob, wrong_person_prob)
         self.references = ReferenceChooser(self.selection, policy, HeadPoses(self.manifest, self.reader))
         self.wrong_references = wrong_references
+        if policy.count[1] > 0 and not len(self.references.people) and (min_sharpness or min_source_side):
+            raise DataError(
+                f"{self.manifest.origin}: no picture is good enough to be a reference; lower min_sharpness and "
+                "min_source_side, or set num_references: 0"
+            )
         self._check_wrong_people(policy)
         self.use_hflip = use_hflip
         self.color_jitter = color_jitter

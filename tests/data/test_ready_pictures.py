@@ -200,6 +200,13 @@ class TestWithoutGroundTruth:
             build([replace(rows[0], picture="", degraded=""), *rows[1:]])
 
 
+def test_a_floor_that_leaves_no_reference_is_told(build: Build, rows: list[Row]) -> None:
+    blurred = [replace(row, sharpness=2.0) for row in rows]
+    with pytest.raises(DataError, match=r"good enough.*min_sharpness"):
+        build(blurred, min_sharpness=3.0)
+    assert build(blurred, min_sharpness=3.0, num_references=0)[0].references is None
+
+
 def test_pose_order_without_poses_uses_the_landmarks(build: Build, rows: list[Row]) -> None:
     turned = [replace(row, degraded="", identity="a", landmarks=_turned(angle)) for row, angle in
               zip(rows, (0.0, 20.0, 4.0, -9.0), strict=True)]  # fmt: skip
