@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--same-person-distance",
         type=float,
         metavar="D",
-        help="faces nearer than this are one person's (default: the back end's, for photographs; about 0.3 for drawn faces)",
+        help="faces nearer than this are one person's (default: the back end's; about 0.3 for drawn faces)",
     )
     table.add_argument("--val-share", type=float, default=0.05, help="share of the people (default %(default)s)")
     table.add_argument("--test-share", type=float, default=0.1, help="share of the people (default %(default)s)")
