@@ -7,12 +7,15 @@ import os
 import pickle
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import lmdb
 import numpy as np
 import pytest
@@ -94,6 +97,39 @@ class TestWriting:
         seen: list[tuple[int, int]] = []
         write_lmdb(folder, tmp_path / "set.lmdb", progress=lambda done, total: seen.append((done, total)))
         assert seen == [(number, 5) for number in range(1, 6)]
+
+    @pytest.mark.slow
+    def test_more_than_two_gigabytes(self, tmp_path: Path) -> None:
+        storage = LargeFiles(count=18, padding=1 << 27)
+        stored = write_lmdb(storage, tmp_path / "large.lmdb", workers=1)
+        size = (stored.root / "data.mdb").stat().st_size
+        assert size > 2**31
+        verified = LMDBStorage(stored.root, verify_checksums=True)
+        assert all(verified.read(name) == storage.read(name) for name in storage.list_keys())
+        os.truncate(stored.root / "data.mdb", size - 4096)
+        with pytest.raises(DataError, match="cut short"):
+            open_storage(stored.root)
+        shutil.rmtree(stored.root)  # pytest would keep it
+
+
+class LargeFiles:
+    """Pictures that are large by what else is in their files."""
+
+    def __init__(self, count: int, padding: int) -> None:
+        self.names = [f"{number:02}.png" for number in range(count)]
+        self.padding = padding
+
+    def read(self, key: str) -> bytes:
+        png = cv2.imencode(".png", picture(int(key[:2]), 16))[1].tobytes()
+        body = b"paDd" + bytes(self.padding)
+        chunk = struct.pack(">I", self.padding) + body + struct.pack(">I", zlib.crc32(body))
+        return png[:-12] + chunk + png[-12:]  # before the IEND chunk
+
+    def list_keys(self) -> list[str]:
+        return self.names
+
+    def where(self, key: str) -> str:
+        return f"large/{key}"
 
 
 class TestRefusals:
