@@ -228,7 +228,7 @@ class TestReading:
         thread = threading.Thread(target=read)
         thread.start()
         try:
-            for _ in range(20):
+            for _ in range(8):
                 child = os.fork()
                 if child == 0:
                     same = False
@@ -314,6 +314,10 @@ class TestNotWhole:
         for name, words in (("x.lmdb", "is a file"), ("y.lmdb", "no such folder"), ("z", "no such folder")):
             with pytest.raises(DataError, match=words):
                 open_storage(tmp_path / name)
+
+    def test_a_name_without_the_suffix(self, copy: Path) -> None:
+        with pytest.raises(DataError, match=r"is an LMDB; its name must end in \.lmdb"):
+            open_storage(copy.rename(copy.with_name("set")))
 
     def test_other_software_s_has_no_meta_info(self, copy: Path) -> None:
         (copy / "meta_info.txt").unlink()

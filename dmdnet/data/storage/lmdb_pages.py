@@ -1,6 +1,9 @@
 """Is an LMDB file whole? Its own library does not ask: touching what is missing ends the process by SIGBUS.
 
-Only the two meta pages are read here (LMDB's data format version 1 as 64-bit little-endian machines write it).
+Only the two meta pages are read here (LMDB's data format version 1 as 64-bit little-endian machines write it), so
+that a million pictures open at once. Damage inside the pages of a file of the right length is found where it changes a
+picture (checksums) or makes the tree impossible (an error of the library); one that hits the tree's own numbers can
+still end the process.
 """
 
 from __future__ import annotations

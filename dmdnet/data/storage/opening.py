@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dmdnet.data.storage.base import Storage
 from dmdnet.data.storage.disk import DiskStorage
-from dmdnet.data.storage.lmdb import LMDB_SUFFIX, LMDBStorage
+from dmdnet.data.storage.lmdb import DATA, LMDB_SUFFIX, LMDBStorage
 from dmdnet.errors import DataError
 
 
@@ -22,4 +22,6 @@ def open_storage(path: str | os.PathLike[str]) -> Storage:
         return LMDBStorage(path)
     if not path.is_dir():
         raise DataError(f"{path}: {'is a file, a folder is needed' if path.exists() else 'there is no such folder'}")
+    if (path / DATA).is_file():
+        raise DataError(f"{path}: is an LMDB; its name must end in {LMDB_SUFFIX} to be read as one")
     return DiskStorage(path)
