@@ -38,6 +38,17 @@ def test_one_float32_value_per_sample_with_finite_gradient(name, loss_input):
 
 
 @pytest.mark.parametrize("name", LOSSES.names())
+def test_the_gradient_is_the_slope(name, loss_input):
+    inputs, loss = loss_input(), build(name)
+    (gradient,) = torch.autograd.grad(loss(inputs).sum(), inputs.pred_BCHW)
+    step = 1e-3 * gradient / gradient.abs().max()
+    with torch.no_grad():
+        higher, lower = (loss(replace(inputs, pred_BCHW=inputs.pred_BCHW + side * step, pred_memo={})).double().sum()
+                         for side in (1, -1))  # fmt: skip
+    assert (higher - lower).item() == pytest.approx(2 * (gradient * step).double().sum().item(), rel=0.05, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES.names())
 def test_samples_do_not_see_each_other(name, loss_input):
     inputs = loss_input()
     loss = build(name)
