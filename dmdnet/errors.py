@@ -37,6 +37,12 @@ class CheckpointError(DMDNetError, ValueError):
     """A training state is missing, damaged, or belongs to another run."""
 
 
+class RunLockedError(DMDNetError, RuntimeError):
+    """Another process is training the run."""
+
+    exit_code = 4
+
+
 class NonFiniteLossError(DMDNetError, ArithmeticError):
     """A loss became NaN or infinite; no update was applied."""
 

@@ -20,6 +20,7 @@ from dmdnet.engine.distributed import Launcher, World, processes
 from dmdnet.engine.logger import run_log
 from dmdnet.engine.progress import Clock, Progress, progress_line
 from dmdnet.engine.run_folder import Resume, find_resume, log_option_changes, run_folder, write_description
+from dmdnet.engine.run_lock import run_lock
 from dmdnet.engine.signals import stop_requests
 from dmdnet.engine.tensorboard import Board, first_faces, open_board, picture_grid
 from dmdnet.engine.validation import Validation
@@ -47,7 +48,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
     recipe = _recipe(options)
     with processes(options.device, options.dist_params, launcher) as world, stop_requests() as stop:
         root = run_folder(options)
-        with run_log(root, options.name, world) as progress:
+        with run_lock(root, world), run_log(root, options.name, world) as progress:
             # Continue, start, or refuse
             resume = None if restart else find_resume(options, auto_resume, world)
             _set_backends(options, world)
