@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from dmdnet.losses.base import Loss, LossInput, per_sample_mean
-from dmdnet.losses.vgg import VGG19Features, check_layers, read_vgg19_state
+from dmdnet.losses.state_file import read_state
+from dmdnet.losses.vgg import VGG19Features, check_layers
 from dmdnet.registry import LOSSES
 from dmdnet.weights import find_weights
 
@@ -49,7 +50,7 @@ class VGG19Loss(Loss):
         """Load one VGG19 for all losses of this family: deep enough for the deepest, returning the layers of each."""
         family = [loss for loss in losses if isinstance(loss, VGG19Loss)]
         if family[0] is self:
-            state = read_vgg19_state(find_weights("vgg19", weights_folder))
+            state = read_state(find_weights("vgg19", weights_folder))
             self.features = VGG19Features({layer for loss in family for layer in loss.layer_weights}, state)
         else:
             self.features = family[0].features

@@ -5,10 +5,7 @@ Layers are named convK_N: the N-th convolution of block K, before its ReLU (as i
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -108,18 +105,3 @@ def _copy(convolution: nn.Module, state: Mapping[str, Tensor], prefix: str) -> N
             raise WeightsError(f"VGG19 weights: {key} should have shape {tuple(parameter.shape)}, found {found}")
         with torch.no_grad():
             parameter.copy_(state[key])
-
-
-def read_vgg19_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read torchvision's VGG19 file.
-
-    Raises:
-        WeightsError: the file is not a readable state dict.
-    """
-    try:
-        state = torch.load(Path(path), map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{path}: not a readable weights file; download it again") from error
-    if not isinstance(state, dict):
-        raise WeightsError(f"{path}: holds a {type(state).__name__}, not a state dict")
-    return state

@@ -1,10 +1,14 @@
-"""Small pictures, and a VGG19 with drawn weights in place of the file that tests do not have."""
+"""Small pictures, and networks with drawn weights in place of the files that tests do not have."""
+
+from dataclasses import replace
 
 import pytest
 import torch
+from torchvision.models import alexnet, vgg16
 
-from dmdnet.losses import vgg
+from dmdnet.losses import lpips_loss, vgg
 from dmdnet.losses.base import LossInput
+from dmdnet.weights import WEIGHTS
 
 
 @pytest.fixture
@@ -22,6 +26,45 @@ def vgg19_folder(tmp_path, monkeypatch):
     torch.save(state, path)
     monkeypatch.setattr("dmdnet.losses.perceptual.find_weights", lambda name, folder: path)
     return tmp_path
+
+
+def drawn_convolutions(build, seed):
+    """Return a state dict of `features` with drawn weights that keep the size of the signal."""
+    with torch.device("meta"):
+        shapes = {key: value.shape for key, value in build(weights=None).state_dict().items() if "features" in key}
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        key: torch.zeros(shape)
+        if key.endswith("bias")
+        else torch.randn(shape, generator=generator) * (2 / shape[1:].numel()) ** 0.5
+        for key, shape in shapes.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def lpips_trunks():
+    """The trunks of LPIPS with drawn weights, by their name in the table of weights."""
+    return {"alexnet": drawn_convolutions(alexnet, 1), "vgg16": drawn_convolutions(vgg16, 2)}
+
+
+@pytest.fixture
+def lpips_folder(tmp_path, monkeypatch, lpips_trunks):
+    """A weights folder with both trunks; their digests are not asked for."""
+    folder = tmp_path / "lpips_trunks"
+    folder.mkdir()
+    for name, state in lpips_trunks.items():
+        monkeypatch.setitem(WEIGHTS, name, replace(WEIGHTS[name], sha256=None))
+        torch.save(state, folder / WEIGHTS[name].file)
+    return folder
+
+
+@pytest.fixture
+def drawn_weights(monkeypatch, lpips_trunks):
+    """Frozen networks have drawn weights, and no file is read for them."""
+    pytest.importorskip("lpips")
+    state = lpips_loss.read_state
+    monkeypatch.setattr(lpips_loss, "find_weights", lambda name, folder: name)
+    monkeypatch.setattr(lpips_loss, "read_state", lambda path: lpips_trunks.get(path) or state(path))
 
 
 @pytest.fixture

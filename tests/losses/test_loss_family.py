@@ -8,7 +8,7 @@ import torch
 from dmdnet.losses.base import build_losses
 from dmdnet.registry import LOSSES
 
-pytestmark = pytest.mark.usefixtures("vgg19_folder")
+pytestmark = pytest.mark.usefixtures("vgg19_folder", "drawn_weights")
 
 
 def build(name):

@@ -7,7 +7,8 @@ from torchvision.models import vgg19
 from dmdnet.errors import ConfigError, WeightsError
 from dmdnet.losses.base import build_losses
 from dmdnet.losses.perceptual import StyleLoss, VGG19PerceptualLoss
-from dmdnet.losses.vgg import LAYERS, VGG19Features, read_vgg19_state
+from dmdnet.losses.state_file import read_state
+from dmdnet.losses.vgg import LAYERS, VGG19Features
 from dmdnet.registry import LOSSES
 
 
@@ -21,7 +22,7 @@ def test_layers_are_torchvisions_convolutions():
 
 
 def test_features_are_torchvisions(vgg19_folder):
-    state = read_vgg19_state(vgg19_folder / "vgg19-dcbb9e9d.pth")
+    state = read_state(vgg19_folder / "vgg19-dcbb9e9d.pth")
     features = VGG19Features(["conv1_2", "conv3_1", "conv4_1"], state)
     image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
     found = features(image)
@@ -87,8 +88,8 @@ def test_damaged_weights_are_named(tmp_path, vgg19_folder):
     path = tmp_path / "broken.pth"
     path.write_bytes(b"not a zip file")
     with pytest.raises(WeightsError, match=r"broken\.pth"):
-        read_vgg19_state(path)
-    state = read_vgg19_state(vgg19_folder / "vgg19-dcbb9e9d.pth")
+        read_state(path)
+    state = read_state(vgg19_folder / "vgg19-dcbb9e9d.pth")
     state["features.0.weight"] = state["features.0.weight"][:3]
     with pytest.raises(WeightsError, match=r"features.0.weight should have shape \(64, 3, 3, 3\)"):
         VGG19Features(["conv1_1"], state)
