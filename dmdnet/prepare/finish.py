@@ -25,18 +25,27 @@ from dmdnet.prepare.table import IMAGES, make_rows
 from dmdnet.prepare.workspace import Workspace, locked, make_folder
 
 MANIFEST, FAILED = "faces.manifest", "failed.csv"
+LARGE_FACE = 128  # pixels of the photograph: what options/train_prepared.yml asks of references (min_source_side)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What came out: numbers of photographs, faces, people, and people by split; `size` of pictures written anew."""
+    """What came out: numbers of photographs, faces, people, and people by split.
+
+    Args:
+        size: of pictures written anew.
+        loose: photographs in no folder, where these are why people were sorted in spite of folders.
+        large_faces: people who train with a face of LARGE_FACE pixels or more.
+    """
 
     size: int | None
     photographs: int
+    loose: int
     faces: int
     people: int
     sorted_people: bool
     splits: dict[str, int]
+    large_faces: int
     near_duplicates: int
     failures: tuple[Failure, ...]
     doubts: tuple[str, ...]
@@ -81,16 +90,26 @@ def finish(
     return Summary(
         size=None if faces.in_place else faces.size,
         photographs=len(finished),
+        loose=_loose(finished) if table.people == "auto" else 0,
         faces=len(rows),
         people=len(assigned.people),
         sorted_people=mode == "sort",
         splits=Counter({row.identity: row.split for row, _ in rows}.values()),
+        large_faces=len(
+            {row.identity for row, face in rows if row.split == "train" and face.source_side >= LARGE_FACE}
+        ),
         near_duplicates=sum(row.duplicate_of is not None for row, _ in rows),
         failures=tuple(failures),
         doubts=assigned.doubts,
         manifest=manifest,
         failed=failed,
     )
+
+
+def _loose(finished: Sequence[Finished]) -> int:
+    """Return how many photographs are in no folder where others are; 0 where all are, or none."""
+    loose = sum("/" not in record.photograph for record in finished)
+    return loose if loose < len(finished) else 0
 
 
 def _failure_key(failure: Failure) -> tuple[object, int, str]:

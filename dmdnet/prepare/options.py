@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -38,7 +39,7 @@ class FaceOptions:
                 f"size {self.size}: a multiple of 8 from {_SMALLEST_SIZE} to {_LARGEST_SIZE} is needed; "
                 "networks work at an eighth of the picture"
             )
-        if self.min_face < 0:
+        if not 0 <= self.min_face < math.inf:
             raise ConfigError(f"min_face {self.min_face:g}: pixels of the photograph, 0 or more")
         if self.in_place and not self.aligned:
             raise ConfigError("in_place: only pictures that are aligned already can stay in place; add --aligned")
@@ -72,7 +73,7 @@ class TableOptions:
         if self.same_person_distance is not None and not 0 < self.same_person_distance < 4:
             raise ConfigError(f"same_person_distance {self.same_person_distance:g}: above 0 and below 4")
         shares = (self.val_share, self.test_share)
-        if min(shares) < 0 or sum(shares) >= 1:
+        if not (min(shares) >= 0 and sum(shares) < 1):  # NaN is neither
             raise ConfigError(
                 f"val_share {self.val_share:g} and test_share {self.test_share:g}: each 0 or more, together below 1"
             )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+
+import yaml
 
 from dmdnet.prepare.finish import Summary
 
@@ -18,6 +21,11 @@ def describe(summary: Summary) -> str:
         f"{summary.photographs} photographs gave {summary.faces} faces of {summary.people} people ({how})",
         "people: " + ", ".join(f"{summary.splits.get(name, 0)} {name}" for name in ("train", "val", "test")),
     ]
+    if summary.loose:
+        lines.append(
+            f"photographs in no folder: {summary.loose}, so folders were not taken for people; with --people folders "
+            "they are, and the others are left out"
+        )
     if summary.near_duplicates:
         lines.append(f"near-duplicates: {summary.near_duplicates}, marked, and nobody's references beside their twins")
     if summary.doubts:
@@ -45,13 +53,18 @@ def next_command(summary: Summary) -> str:
     assert summary.manifest is not None
     validates = summary.splits.get("val", 0) > 0
     phases = ("train", "val") if validates else ("train",)
-    overrides = [f"datasets.{phase}.layout.manifest={summary.manifest}" for phase in phases]
+    path = str(summary.manifest)
+    path = path if yaml.safe_load(f"{path} ") == path else json.dumps(path, ensure_ascii=False)
+    overrides = [f"datasets.{phase}.layout.manifest={path}" for phase in phases]
     if summary.size not in (None, _RECIPE_SIZE):
         sized = ("network_g", *(f"datasets.{phase}" for phase in phases))
         overrides += [f"{part}.image_size={summary.size}" for part in sized]
     if not validates:
-        overrides.append("datasets.val=~")
-    if summary.splits.get("train", 0) < 2:
+        overrides += ["datasets.val=~", "val.val_freq=~"]
+    people = summary.splits.get("train", 0)
+    if summary.large_faces < min(people, 2):
+        overrides.append("datasets.train.min_source_side=~")  # it would leave nobody to refer to
+    if people < 2:
         overrides.append("datasets.train.wrong_person_prob=0")  # there is nobody else
     return " ".join(["python train.py -opt", RECIPE, "--set", *(shlex.quote(item) for item in overrides)])
 

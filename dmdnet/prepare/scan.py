@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dmdnet.images import IMAGE_SUFFIXES
 # kinds that are read by their content, and kinds that are not read but belong into the list of failures
 _OTHER_SUFFIXES = (".gif", ".ppm", ".pgm", ".pbm", ".jpe", ".jfif", ".heic", ".heif", ".avif")
 SUFFIXES = (*IMAGE_SUFFIXES, *_OTHER_SUFFIXES)
+_NOT_IN_NAMES = re.compile(r"[\n\r\\]")  # manifests refuse them
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,16 @@ def scan(root: Path) -> Scan:
             printable = os.fsencode(name).decode(errors="backslashreplace")
             failures.append(Failure(printable, "its name is not valid UTF-8; rename it"))
             continue
+        if _NOT_IN_NAMES.search(name):
+            failures.append(Failure(_NOT_IN_NAMES.sub("?", name), "its name has a line break or backslash; rename it"))
+            continue
         if entry.is_symlink():
             failures.append(Failure(name, "is a link; links are not followed, give the folder that it leads to"))
             continue
-        status = entry.stat()
+        try:
+            status = entry.stat()
+        except FileNotFoundError:
+            continue  # removed since the folder was listed
         photographs.append(Photograph(name, (status.st_size, status.st_mtime_ns)))
     return Scan(
         tuple(sorted(photographs, key=lambda item: natural_key(item.name))),

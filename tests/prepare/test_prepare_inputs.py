@@ -21,6 +21,7 @@ from dmdnet.faces.template import template_landmarks
 from dmdnet.images import read_image, write_image
 from dmdnet.prepare import FaceOptions, TableOptions, prepare
 from dmdnet.prepare.names import folder_name
+from dmdnet.prepare.report import describe
 from dmdnet.prepare.scan import scan
 from dmdnet.prepare.worker import FaceFinder
 
@@ -132,6 +133,27 @@ def test_names_that_are_no_text_are_listed(tmp_path):
     summary = prepare(tmp_path / "in", tmp_path / "out", faces=FOUND, workers=0)
     assert reasons_of(summary) == {"\\xff\\xfe.png": "its name is not valid UTF-8; rename it"}
     assert summary.faces == 1
+
+
+def test_names_that_no_table_can_hold_are_listed_and_stop_nothing(tmp_path):
+    write_person(tmp_path / "in" / "Ann", (200, 50, 50), 3)
+    write_person(tmp_path / "in" / "B\nea", (50, 50, 200), 1)
+    (tmp_path / "in" / "Ann" / "2.png").rename(tmp_path / "in" / "Ann" / "two\r.png")
+    (tmp_path / "in" / "Ann" / "3.png").rename(tmp_path / "in" / "Ann" / "th\\ree.png")
+    summary = prepare(tmp_path / "in", tmp_path / "out", faces=FOUND, workers=0)
+    assert list(rows_of(tmp_path / "out")) == ["Ann/1.png"]
+    assert set(reasons_of(summary)) == {"Ann/two?.png", "Ann/th?ree.png", "B?ea/1.png"}
+    assert set(reasons_of(summary).values()) == {"its name has a line break or backslash; rename it"}
+
+
+def test_one_photograph_beside_the_folders_is_said_to_be_why_people_are_sorted(people, tmp_path):
+    shutil.copy(people / "Ann" / "1.png", people / "stray.png")
+    assert "photographs in no folder: 1, so folders were not taken" in describe(
+        prepare(people, tmp_path / "out", faces=FOUND, workers=0)
+    )
+    for people_by in ("sort", "folders"):  # asked for: nothing to explain
+        table = TableOptions(people=people_by)
+        assert "in no folder:" not in describe(prepare(people, tmp_path / "out", faces=FOUND, table=table, workers=0))
 
 
 def test_a_file_that_cannot_be_read_is_tried_again(tmp_path, monkeypatch):
@@ -256,6 +278,7 @@ class TestMistakes:
         [
             ({"size": 100}, "size 100: a multiple of 8"),
             ({"min_face": -1}, "min_face -1"),
+            ({"min_face": float("nan")}, "min_face nan"),
             ({"in_place": True}, "add --aligned"),
         ],
     )
@@ -264,8 +287,12 @@ class TestMistakes:
             FaceOptions(**options)
 
     @pytest.mark.parametrize(
-        "options", [{"people": "cats"}, {"same_person_distance": 0}, {"val_share": 0.6, "test_share": 0.4}]
-    )
+        "options",
+        [
+            {"people": "cats"}, {"same_person_distance": 0}, {"val_share": 0.6, "test_share": 0.4},
+            {"val_share": float("nan")}, {"val_share": 0.1, "test_share": float("nan")},
+        ],
+    )  # fmt: skip
     def test_table_options(self, options):
         with pytest.raises(ConfigError, match=next(iter(options))):
             TableOptions(**options)
@@ -290,10 +317,3 @@ class TestMistakes:
         assert "black.png: no face was found" in said
         assert "nothing came out" in said
         assert set(everything(tmp_path / "out")) == {"failed.csv"}
-
-
-def test_one_person_is_told_to_train_without_a_second(tmp_path, capsys):
-    write_person(tmp_path / "in" / "Me", (200, 60, 60), 3, size=128)
-    main(["prepare", str(tmp_path / "in"), str(tmp_path / "out"), "--face-backend", NAME, "--workers", "0"])
-    command = capsys.readouterr().out.splitlines()[-1]
-    assert command.endswith("faces.manifest 'datasets.val=~' datasets.train.wrong_person_prob=0")
