@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from dmdnet.data.farthest_points import farthest_points
 from dmdnet.data.manifest import Manifest
 from dmdnet.data.people import NameHashes, People
 from dmdnet.data.selection import Selection
@@ -182,9 +183,8 @@ def originals(manifest: Manifest) -> np.ndarray | None:
 def farthest_order(embeddings: np.ndarray, limit: int) -> np.ndarray:
     """Return the farthest-point order of references, so that any first few are spread well.
 
-    The first is the one nearest to their mean, the most usual picture; each next one is that whose distance to the
-    nearest of those before it is the largest. Equal distances keep their order. The target has no say, since it is not
-    known in use. Pictures without an embedding come last.
+    The first is the most usual picture. The target has no say, since it is not known in use. Pictures without an
+    embedding come last.
 
     Args:
         embeddings: (N, D), NaN where unknown.
@@ -193,23 +193,10 @@ def farthest_order(embeddings: np.ndarray, limit: int) -> np.ndarray:
     Returns:
         int64 (N,), a permutation.
     """
-    points = embeddings.astype(np.float32)
-    known = np.asarray(~np.isnan(points).any(axis=1))
-    order: list[int] = []
-    if known.any():
-        centre = _distance(points, points[known].mean(axis=0))
-        order = [int(np.argmin(np.where(known, centre, np.inf)))]
-    nearest = np.where(known, np.inf, -1.0)
-    while order and len(order) < min(limit, int(known.sum())):
-        nearest = np.where(known, np.minimum(nearest, _distance(points, points[order[-1]])), -1.0)
-        nearest[order] = -1.0
-        order.append(int(np.argmax(nearest)))
-    rest = np.setdiff1d(np.arange(len(points)), order)
-    return np.concatenate([np.array(order, dtype=np.int64), rest[known[rest]], rest[~known[rest]]])
-
-
-def _distance(points: np.ndarray, point: np.ndarray) -> np.ndarray:
-    return np.sqrt(((points - point) ** 2).sum(axis=1))
+    known = np.flatnonzero(~np.isnan(embeddings).any(axis=1))
+    order = known[farthest_points(embeddings[known], limit)]
+    unknown = np.setdiff1d(np.arange(len(embeddings)), known)
+    return np.concatenate([order, np.setdiff1d(known, order), unknown])
 
 
 def pose_order(poses: list[tuple[float, float, float] | None], target: tuple[float, float, float] | None) -> np.ndarray:

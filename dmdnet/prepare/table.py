@@ -12,7 +12,7 @@ from dmdnet.data.manifest import SPLITS, Row
 from dmdnet.prepare.duplicates import Duplicates, find_duplicates, find_lookalikes
 from dmdnet.prepare.names import face_stem, folder_name
 from dmdnet.prepare.options import TableOptions
-from dmdnet.prepare.order import farthest_point_order
+from dmdnet.prepare.order import reference_orders
 from dmdnet.prepare.people import Person
 from dmdnet.prepare.record import FoundFace
 from dmdnet.prepare.splits import split_people
@@ -86,17 +86,21 @@ def _place(entry: _Entry, entries: Sequence[_Entry], duplicates: Duplicates) -> 
 
 def _references(entries: Sequence[_Entry], duplicates: Duplicates) -> list[tuple[str, ...]]:
     """Return the names of each entry's references."""
-    originals: dict[int, list[_Entry]] = {}
+    people: dict[int, list[_Entry]] = {}
     for entry in entries:
-        if duplicates.of[entry.number] < 0:
-            originals.setdefault(entry.person, []).append(entry)
-    found = []
-    for entry in entries:
-        alike = duplicates.pairs[entry.number] | {entry.number, duplicates.of[entry.number]}
-        others = [other for other in originals.get(entry.person, ()) if other.number not in alike]
-        order = farthest_point_order(np.array([other.face.embedding for other in others]))
-        found.append(tuple(others[number].name for number in order))
-    return found
+        people.setdefault(entry.person, []).append(entry)
+    found: dict[int, tuple[str, ...]] = {}
+    for targets in people.values():
+        originals = [entry for entry in targets if duplicates.of[entry.number] < 0]
+        place = {entry.number: number for number, entry in enumerate(originals)}
+        left_out = [
+            [place[number] for number in (entry.number, *duplicates.pairs[entry.number]) if number in place]
+            for entry in targets
+        ]
+        orders = reference_orders(np.array([entry.face.embedding for entry in originals]), left_out)
+        for entry, order in zip(targets, orders, strict=True):
+            found[entry.number] = tuple(originals[number].name for number in order)
+    return [found[entry.number] for entry in entries]
 
 
 def _row(

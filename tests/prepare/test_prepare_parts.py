@@ -8,11 +8,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from dmdnet.data.farthest_points import farthest_points
 from dmdnet.prepare import order
 from dmdnet.prepare.duplicates import find_duplicates, find_lookalikes
 from dmdnet.prepare.identities import group_faces
 from dmdnet.prepare.names import face_stem, folder_name
-from dmdnet.prepare.order import farthest_point_order
+from dmdnet.prepare.order import reference_orders
 from dmdnet.prepare.people import assign_people, choose_people
 from dmdnet.prepare.record import Finished, FoundFace, from_line, to_line
 from dmdnet.prepare.scan import Failure
@@ -220,16 +221,24 @@ class TestSplits:
 
 
 class TestOrder:
-    def test_the_most_usual_first_then_the_farthest(self):
-        points = np.array([[0.0], [1.0], [1.1], [4.0], [-3.0]])
-        assert farthest_point_order(points) == [1, 4, 3, 0, 2]  # their mean is 0.62
-        assert farthest_point_order(np.zeros((0,))) == []
+    def test_pictures_that_are_left_out_change_nothing_else(self):
+        points = np.array([[0.0], [1.0], [1.1], [4.0], [-3.0]])  # their mean is 0.62
+        assert reference_orders(points, [[], [3], [0, 1, 2, 3, 4]]) == [[1, 4, 3, 0, 2], [0, 4, 2, 1], []]
 
-    def test_it_is_a_permutation_and_limited(self):
-        points = np.random.default_rng(0).normal(size=(100, 8))
-        assert sorted(farthest_point_order(points, 100)) == list(range(100))
-        assert farthest_point_order(points) == farthest_point_order(points, 100)[: order.MOST_REFERENCES]
-        assert sorted(farthest_point_order(np.zeros((5, 2)))) == [0, 1, 2, 3, 4]
+    def test_orders_are_those_of_the_pictures_that_are_left(self):
+        points = np.random.default_rng(0).normal(size=(90, 3))
+        left_out = [[number, *((7 * number) % 90 for _ in range(number % 3))] for number in range(90)]
+        for left, made in zip(left_out, reference_orders(points, left_out, 20), strict=True):
+            kept = np.delete(np.arange(90), left)
+            assert made == kept[farthest_points(points[kept], 20)].tolist()
+
+    def test_most_orders_are_worked_out_once(self, monkeypatch):
+        made = []
+        monkeypatch.setattr(order, "farthest_points", lambda *given: made.append(1) or farthest_points(*given))
+        points = np.random.default_rng(0).normal(size=(400, 8))
+        orders = reference_orders(points, [[number] for number in range(400)])
+        assert all(len(set(one)) == order.MOST_REFERENCES and number not in one for number, one in enumerate(orders))
+        assert len(made) < 100
 
 
 class TestRecords:
