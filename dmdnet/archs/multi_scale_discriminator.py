@@ -46,6 +46,16 @@ class ResidualDiscriminator(nn.Sequential):
         super().__init__(SpectralConv2d(3, widths[0]), *blocks, nn.LeakyReLU(_SLOPE), SpectralConv2d(widths[-1], 1))
 
 
+def with_features(discriminator: nn.Module, x_BCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return the logits of a `ResidualDiscriminator`, float32, and what comes out of each of its blocks."""
+    features = []
+    for module in discriminator.children():
+        x_BCHW = module(x_BCHW)
+        if isinstance(module, DownBlock):
+            features.append(x_BCHW)
+    return x_BCHW.float(), features
+
+
 @ARCHS.register()
 class MultiScaleDiscriminator(nn.Module):
     """Discriminators of the same shape, with weights of their own, on the picture at full size, half, quarter, ...
@@ -59,6 +69,8 @@ class MultiScaleDiscriminator(nn.Module):
     Raises:
         ConfigError: a number below 1.
     """
+
+    gives_features = True
 
     def __init__(
         self, *, base_channels: int = 64, num_scales: int = 3, num_layers: int = 4, max_channels: int = 512
@@ -74,11 +86,14 @@ class MultiScaleDiscriminator(nn.Module):
             ResidualDiscriminator(base_channels, num_layers, max_channels) for _ in range(num_scales)
         )
 
-    def forward(self, images_BCHW: Tensor) -> list[Tensor]:
+    def forward(
+        self, images_BCHW: Tensor, *, features: bool = False
+    ) -> list[Tensor] | tuple[list[Tensor], list[Tensor]]:
         """Return a map of logits (B, 1, h, w) for each scale, from fine to coarse, float32.
 
         Args:
             images_BCHW: (B, 3, H, W) in [-1, 1].
+            features: return (maps, features) instead, with what each block of each scale gave.
 
         Raises:
             NetworkInputError: not (B, 3, H, W), or too small for the coarsest scale.
@@ -88,8 +103,10 @@ class MultiScaleDiscriminator(nn.Module):
                 f"the discriminator needs (B, 3, H, W) with H and W at least {self.smallest}, "
                 f"not {tuple(images_BCHW.shape)}; take fewer num_scales or num_layers for small pictures"
             )
-        logits = []
+        logits, seen = [], []
         for discriminator in self.scales:
-            logits.append(discriminator(images_BCHW).float())
+            map_B1HW, layers = with_features(discriminator, images_BCHW)
+            logits.append(map_B1HW)
+            seen += layers
             images_BCHW = F.avg_pool2d(images_BCHW, 2)
-        return logits
+        return (logits, seen) if features else logits

@@ -5,23 +5,22 @@ Shape suffixes: B batch, C channels, H W pixels, 4 boxes x 4 corners. Pictures a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dmdnet.losses.judgement import Judge, Judgement
 from dmdnet.registry import LOSSES, Component
-
-Discriminator = Callable[[Tensor], list[Tensor]]
 
 
 @dataclass(frozen=True)
 class LossInput:
     """One output of the generator beside its target.
 
-    `discriminator` maps pictures to a list of logit maps (B, C, h, w); None before adversarial training starts.
+    `discriminator` judges pictures; None before adversarial training starts.
     The memos let losses share work: `pred_memo` lives as long as this input, `target_memo` is handed on by the
     model to the other outputs that have the same target.
     """
@@ -29,9 +28,25 @@ class LossInput:
     pred_BCHW: Tensor
     target_BCHW: Tensor
     boxes_B44: Tensor
-    discriminator: Discriminator | None = None
+    discriminator: Judge | None = None
     pred_memo: dict[Hashable, Any] = field(default_factory=dict, repr=False)
     target_memo: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    def judged_pred(self) -> Judgement:
+        """Return what the discriminator says of the prediction; computed once for all losses."""
+        return self._judged(self.pred_memo, self.pred_BCHW)
+
+    def judged_target(self) -> Judgement:
+        """Return what it says of the target, without a graph; computed once for all losses and outputs."""
+        with torch.no_grad():
+            return self._judged(self.target_memo, self.target_BCHW)
+
+    def _judged(self, memo: dict[Hashable, Any], image_BCHW: Tensor) -> Judgement:
+        assert self.discriminator is not None, "the objective leaves out what needs a discriminator without one"
+        if self.discriminator not in memo:
+            memo[self.discriminator] = self.discriminator(image_BCHW)
+        judgement: Judgement = memo[self.discriminator]
+        return judgement
 
 
 class Loss(nn.Module):
@@ -40,9 +55,14 @@ class Loss(nn.Module):
     Args:
         loss_weight: factor of the term in the objective; `forward` gives the term without it.
         start_iter: the first iteration (counted from 1) that has the term; 0 and 1 both mean from the start.
+
+    Class attributes say what the model must have for it: `needs_discriminator`; `needs_features` of the
+    discriminator; and `trains_discriminator`, where the loss has the discriminator's side as well (`GANLoss`).
     """
 
     needs_discriminator = False
+    needs_features = False
+    trains_discriminator = False
 
     def __init__(self, *, loss_weight: float = 1.0, start_iter: int = 0) -> None:
         super().__init__()

@@ -51,6 +51,7 @@ class GANLoss(Loss):
     """
 
     needs_discriminator = True
+    trains_discriminator = True
 
     def __init__(self, *, gan_type: GanType = "hinge", loss_weight: float = 0.1, start_iter: int = 0) -> None:
         super().__init__(loss_weight=loss_weight, start_iter=start_iter)
@@ -58,8 +59,7 @@ class GANLoss(Loss):
 
     def forward(self, inputs: LossInput) -> Tensor:
         """Return the generator's side of each sample, (B,)."""
-        assert inputs.discriminator is not None, "the model calls adversarial terms with a discriminator"
-        return mean_over_maps(_GENERATOR[self.gan_type], inputs.discriminator(inputs.pred_BCHW))
+        return mean_over_maps(_GENERATOR[self.gan_type], inputs.judged_pred().maps)
 
     def real_loss(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the discriminator's penalty of each real picture, (B,)."""

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dmdnet.losses.base import Discriminator, Loss, LossInput, unique_names
+from dmdnet.losses.base import Loss, LossInput, unique_names
+from dmdnet.losses.judgement import Judge
 
 
 @dataclass(frozen=True)
@@ -48,19 +49,32 @@ class Objective(torch.nn.Module):
         """Whether any loss, at whatever iteration, needs a discriminator."""
         return any(loss.needs_discriminator for _, loss in self._named())
 
+    @property
+    def needs_features(self) -> bool:
+        """Whether any loss looks at the discriminator's features."""
+        return any(loss.needs_features for _, loss in self._named())
+
+    @property
+    def trains_discriminator(self) -> bool:
+        """Whether any loss, at whatever iteration, has the discriminator's side."""
+        return any(loss.trains_discriminator for _, loss in self._named())
+
     def adversarial(self, iteration: int) -> tuple[Any, ...]:
-        """Return the losses at `iteration` that need the discriminator; they have its side as well (`GANLoss`)."""
-        return tuple(loss for _, loss in self._named() if loss.needs_discriminator and loss.active(iteration))
+        """Return the losses at `iteration` that have the discriminator's side as well (`GANLoss`)."""
+        return tuple(loss for _, loss in self._named() if loss.trains_discriminator and loss.active(iteration))
 
     def forward(
         self,
         outputs: Mapping[str, Output],
         target_BCHW: Tensor,
         boxes_B44: Tensor,
-        discriminator: Discriminator | None,
+        discriminator: Judge | None,
         iteration: int,
     ) -> dict[str, Term]:
-        """Return `l_g_<loss>_<output>` -> term; target features are computed once for all outputs."""
+        """Return `l_g_<loss>_<output>` -> term; target features are computed once for all outputs.
+
+        Without a discriminator, losses that need one are left out.
+        """
         terms: dict[str, Term] = {}
         target_memo: dict[Any, Any] = {}
         for output_name, output in outputs.items():
@@ -68,7 +82,7 @@ class Objective(torch.nn.Module):
                 output.image_BCHW.float(), target_BCHW, boxes_B44, discriminator, target_memo=target_memo
             )
             for loss_name, loss in self._named():
-                if loss.active(iteration):
+                if loss.active(iteration) and (discriminator is not None or not loss.needs_discriminator):
                     value = loss(inputs)
                     terms[f"l_g_{loss_name}_{output_name}"] = Term(value, output.weight_B, loss.loss_weight)
         return terms

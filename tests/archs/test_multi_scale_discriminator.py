@@ -33,6 +33,14 @@ def test_real_and_fake_in_one_batch_are_judged_alone() -> None:
         torch.testing.assert_close(together[2:], alone, rtol=0, atol=1e-5)
 
 
+def test_features_come_beside_the_same_maps() -> None:
+    net = MultiScaleDiscriminator(base_channels=4, num_scales=2, num_layers=2).eval()
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    maps, features = net(x, features=True)
+    assert all(torch.equal(one, other) for one, other in zip(maps, net(x), strict=True))
+    assert [tuple(item.shape[1:]) for item in features] == [(8, 16, 16), (16, 8, 8), (8, 8, 8), (16, 4, 4)]
+
+
 def test_wrong_input_is_named() -> None:
     with pytest.raises(NetworkInputError, match="at least 8"):
         MultiScaleDiscriminator(base_channels=4, num_scales=2, num_layers=2)(torch.zeros(1, 3, 7, 64))

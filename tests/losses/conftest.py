@@ -8,6 +8,7 @@ from torchvision.models import alexnet, vgg16
 
 from dmdnet.losses import lpips_loss, vgg
 from dmdnet.losses.base import LossInput
+from dmdnet.losses.judgement import Judge
 from dmdnet.weights import WEIGHTS
 
 
@@ -67,6 +68,12 @@ def drawn_weights(monkeypatch, lpips_trunks):
     monkeypatch.setattr(lpips_loss, "read_state", lambda path: lpips_trunks.get(path) or state(path))
 
 
+def discriminator(image, *, features):
+    """Two maps of logits, and features that depend on the picture."""
+    maps = [image.mean(dim=1, keepdim=True) * 3, torch.nn.functional.avg_pool2d(image, 2)]
+    return maps, [image.sin(), maps[1].square()]
+
+
 @pytest.fixture
 def loss_input():
     """Build a LossInput of `batch` random pictures; the logits of its discriminator depend on the picture."""
@@ -77,9 +84,6 @@ def loss_input():
         target = torch.rand(batch, 3, size, size, generator=generator) * 2 - 1
         boxes = torch.tensor([[4, 4, 12, 12], [18, 4, 26, 13], [0, 0, 0, 0], [8, 18, 24, 30]]).repeat(batch, 1, 1)
 
-        def discriminator(image):
-            return [image.mean(dim=1, keepdim=True) * 3, torch.nn.functional.avg_pool2d(image, 2)]
-
-        return LossInput(pred.to(dtype).requires_grad_(), target, boxes, discriminator)
+        return LossInput(pred.to(dtype).requires_grad_(), target, boxes, Judge(discriminator, features=True))
 
     return build

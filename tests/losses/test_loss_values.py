@@ -8,6 +8,7 @@ import torch
 from dmdnet.losses.base import LossInput, build_losses, unique_names
 from dmdnet.losses.component import box_masks, component_l1
 from dmdnet.losses.gan import GANLoss
+from dmdnet.losses.judgement import Judge
 from dmdnet.losses.perceptual import gram_matrix
 from dmdnet.losses.pixel import L1Loss, l1, mse
 from dmdnet.registry import LOSSES
@@ -68,7 +69,7 @@ def test_gan_values(gan_type):
         return [torch.full((1, 1, 4, 4), value), torch.full((1, 1, 2, 2), value)]
 
     picture = torch.zeros(1, 3, 4, 4)
-    inputs = LossInput(picture, picture, torch.zeros(1, 4, 4), lambda image: maps(0.5))
+    inputs = LossInput(picture, picture, torch.zeros(1, 4, 4), Judge(lambda image: maps(0.5)))
     found = (
         loss(inputs),
         loss.real_loss(maps(0.5)),
