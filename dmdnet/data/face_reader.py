@@ -16,11 +16,13 @@ from dmdnet.errors import DataError, FaceError
 from dmdnet.faces.boxes import check_boxes, clip_boxes
 from dmdnet.faces.component_boxes import component_boxes
 from dmdnet.faces.landmarks import LEFT_EYE, RIGHT_EYE, check_landmarks, flip_landmarks
-from dmdnet.faces.template import template_landmarks
+from dmdnet.faces.template import TEMPLATE_68, template_landmarks
 from dmdnet.images import decode_image
 
 MissingLandmarks = Literal["error", "template"]
 
+_FITS = 0.07  # of the side: aligned faces lie on average 0.025 from the template
+_OTHER_SIZE = 0.2  # landmarks of the picture at another size are rarely nearer, alignment never moves faces so far
 MAX_FACE_PIXELS = 3072 * 3072  # the most expensive kind of file takes 22 bytes a pixel to decode: 210 MB
 
 
@@ -166,10 +168,24 @@ def _check_plausible(landmarks: np.ndarray, width: int, place: str) -> None:
         raise DataError(
             f"{place}: its landmarks lie far outside the {width} x {width} picture; are they another one's?"
         )
+    fitting = _fitting_width(landmarks)
+    if fitting is not None and abs(fitting / width - 1) > _OTHER_SIZE:
+        raise DataError(
+            f"{place}: its landmarks fit this picture at about {fitting:.0f} x {fitting:.0f} pixels, and it has "
+            f"{width} x {width}; name the landmarks of this size (dataroot_landmarks), or leave them out to make them"
+        )
     if landmarks[LEFT_EYE, 0].mean() >= landmarks[RIGHT_EYE, 0].mean():
         raise DataError(
             f"{place}: in its landmarks the eyes are swapped; points 37 to 42 belong to the eye on the picture's left"
         )
+
+
+def _fitting_width(landmarks: np.ndarray) -> float | None:
+    """Return the width of the picture in which landmarks (68, 2) lie as in FFHQ's frame; None where that is none."""
+    points = landmarks + 0.5
+    width = float((points * TEMPLATE_68).sum() / (TEMPLATE_68**2).sum())
+    far = float(np.linalg.norm(points - width * TEMPLATE_68, axis=1).mean())
+    return width if far < _FITS * width else None
 
 
 def resize_face(image: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

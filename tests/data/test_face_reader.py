@@ -158,6 +158,19 @@ class TestBadFiles:
         with pytest.raises(DataError, match=rf"ö 1\.png.*{words}"):
             reader().read(replace(row, landmarks=points.astype(np.float32)))
 
+    @pytest.mark.parametrize("other", [64, 96, 192, 256])
+    def test_landmarks_of_the_picture_at_another_size(self, row: Row, reader: Make, other: int) -> None:
+        own = template_landmarks(128)
+        assert reader().read(replace(row, landmarks=own.astype(np.float32))).name == row.name
+        points = ((own + 0.5) * (other / 128) - 0.5).astype(np.float32)
+        with pytest.raises(DataError, match=rf"fit this picture at about {other} x {other} pixels, and it has 128"):
+            reader().read(replace(row, landmarks=points))
+
+    @pytest.mark.parametrize("share", [0.6, 0.8, 1.2])
+    def test_faces_in_a_wider_or_narrower_frame_are_taken(self, row: Row, reader: Make, share: float) -> None:
+        points = (template_landmarks(128) - 63.5) * share + 63.5
+        assert reader().read(replace(row, landmarks=points.astype(np.float32))).name == row.name
+
     @pytest.mark.parametrize("key", ["../secret.png", "/etc/passwd", "a/../../b.png", "a\0.png", "n" * 300 + ".png"])
     def test_keys_that_lead_out(self, row: Row, reader: Make, key: str) -> None:
         with pytest.raises(DataError, match="is no name of a picture"):

@@ -52,6 +52,9 @@ def test_a_weight_is_accepted_and_named(tmp_path: Path, caplog: pytest.LogCaptur
         ("\"[ 'Zoë 张.png' ]\"", ("Zoë 张.png",)),
         ("\"['b.png', 'b.png', 'c.png']\"", ("b.png", "c.png")),
         ("\"[' b.png ']\"", ("b.png",)),
+        ("\"('b.png', 'c.png')\"", ("b.png", "c.png")),
+        ("\"('b.png')\"", ("b.png",)),
+        ("()", ()),
     ],
 )
 def test_quirks_of_lists(written: str, references: tuple[str, ...], tmp_path: Path) -> None:

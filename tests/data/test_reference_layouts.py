@@ -156,6 +156,18 @@ class TestFFHQRef:
         assert rows["00012.png"].references == ("00011.png",)
         assert rows["00012.png"].degraded == "lq/00012.png"
 
+    @pytest.mark.parametrize("name", ["00000/00012.png", "00012.jpg"])
+    def test_a_target_among_its_references_under_another_name(self, name: str, ffhq_ref: dict[str, Path]) -> None:
+        path = ffhq_ref["reference_mapping"] / "test_references.csv"
+        path.write_text(f"gt_image,ref_image\n00012.png,\"['00010.png', '{name}']\"\n")
+        with pytest.raises(DataError, match=r"00012\.png is among its own references under another name"):
+            self.table(ffhq_ref, split="test")
+
+    def test_a_reference_under_two_names_is_one(self, ffhq_ref: dict[str, Path]) -> None:
+        path = ffhq_ref["reference_mapping"] / "test_references.csv"
+        path.write_text("gt_image,ref_image\n00012.png,\"['00010.png', '00010.jpg', '00000/00011.png']\"\n")
+        assert by_name(self.table(ffhq_ref, split="test"))["00012.png"].references == ("00010.png", "00011.png")
+
     def test_missing_pictures_are_named(self, ffhq_ref: dict[str, Path]) -> None:
         (ffhq_ref["dataroot_gt"] / "00000" / "00003.png").unlink()
         with pytest.raises(DataError, match=r"lacks 1 of the pictures that .* names: 00003\.png\. FFHQ-Ref is"):

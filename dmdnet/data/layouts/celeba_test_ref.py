@@ -63,7 +63,7 @@ class CelebATestRefLayout:
         self, listed: list[ListedTarget], gt: PictureIndex, lq: PictureIndex, references: PictureIndex
     ) -> list[Row]:
         degraded = {gt.find(target.name): lq.find(target.degraded or target.name) for target in listed}
-        lists = {gt.find(target.name): tuple(f"{REFERENCES}/{references.find(name)}" for name in target.references)
+        lists = {gt.find(target.name): tuple(f"{REFERENCES}/{key}" for key in references.find_all(target.references))
                  for target in listed}  # fmt: skip
         if len(lists) < len(listed):
             raise DataError(

@@ -102,9 +102,12 @@ class FFHQRefLayout:
         """Return the pictures of a split by their keys in FFHQ."""
         path = self.mapping if self.is_one_file else self.mapping / f"{split}_references.csv"
         listed = read_reference_csv(require_file(path, "reference_mapping", self._expected()))
-        lists = {index.find(target.name): tuple(map(index.find, target.references)) for target in listed}
+        lists = {index.find(target.name): index.find_all(target.references) for target in listed}
         if len(lists) < len(listed):
             raise DataError(f"{path}: {len(listed) - len(lists)} of its targets are pictures that it has already")
+        leaked = next((key for key, references in lists.items() if key in references), None)
+        if leaked is not None:
+            raise DataError(f"{path}: {leaked} is among its own references under another name; take it out of them")
         degraded = self._degraded(listed, index, lq_storage) if lq_storage else {}
         return _Faces(split, lists, degraded, self._alone(split, lists, index))
 

@@ -43,6 +43,10 @@ class PictureIndex:
             self.missing.append(name)
         return found[0] if found else name
 
+    def find_all(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the keys of several pictures in their order, each once, however often and in what form it is named."""
+        return tuple(dict.fromkeys(map(self.find, names)))
+
     def check(self, source: str, expected: str) -> None:
         """Raise DataError when something was not found; `source` names it, `expected` says where it comes from."""
         if self.missing:

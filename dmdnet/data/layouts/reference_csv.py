@@ -22,7 +22,8 @@ TARGET, DEGRADED, REFERENCES = "gt_image", "lq_image", "ref_image"
 MAX_LIST = 100_000  # characters of one list
 _STRING = r"""(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
 # nothing but strings in one pair of brackets: what is deeper or else is never given to the parser
-_LIST = re.compile(rf"\[\s*(?:{_STRING}\s*(?:,\s*{_STRING}\s*)*,?\s*)?\]|{_STRING}")
+_STRINGS = rf"\s*(?:{_STRING}\s*(?:,\s*{_STRING}\s*)*,?\s*)?"
+_LIST = re.compile(rf"\[{_STRINGS}\]|\({_STRINGS}\)|{_STRING}")
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _names(text: str, place: str) -> tuple[str, ...]:
     """Return the names in the string form of a list, or the one name that stands there without brackets."""
     if len(text) > MAX_LIST:
         raise DataError(f"{place}: {REFERENCES} has {len(text):,} characters, more than {MAX_LIST:,}")
-    if not text.startswith(("[", "'", '"')):
+    if not text.startswith(("[", "(", "'", '"')):
         names: tuple[str, ...] = (text,) if text else ()
     else:
         names = _literal(text, place)
