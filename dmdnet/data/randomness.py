@@ -28,4 +28,6 @@ class Stream(IntEnum):
 
 def generator(seed: int, draw: int, stream: Stream) -> np.random.Generator:
     """Return the generator of one purpose of one draw."""
-    return np.random.Generator(np.random.Philox(key=[seed & _WORD, draw & _WORD], counter=[0, 0, 0, int(stream)]))
+    # as words: numpy takes a list with a number of 64 bits for floats, and loses the last bits of it
+    key = np.array([seed & _WORD, draw & _WORD], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, int(stream)]))
