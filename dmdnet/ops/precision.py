@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -26,15 +27,40 @@ def full_float32_products(device: torch.device) -> Iterator[None]:
     """Let matrix products keep all 24 bits of float32, whatever was allowed for the networks, and autocast not reach.
 
     TF32 would keep 11 bits of each factor. The switch is read when a product is launched, so that it may be turned
-    back as soon as the launch has returned.
+    back as soon as the launch has returned. There is one switch for all threads: the first that comes in turns it,
+    the last that leaves turns it back.
     """
-    switches = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
-    before = [switch.fp32_precision for switch in switches]
+    _full_precision.enter()
     try:
-        for switch in switches:
-            switch.fp32_precision = "ieee"
         with without_autocast(device):
             yield
     finally:
-        for switch, precision in zip(switches, before, strict=True):
-            switch.fp32_precision = precision
+        _full_precision.leave()
+
+
+class _FullPrecision:
+    """The switches of the process, and how many threads want them at full precision."""
+
+    def __init__(self) -> None:
+        self._switches = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before: list[str] = []
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = [switch.fp32_precision for switch in self._switches]
+                for switch in self._switches:
+                    switch.fp32_precision = "ieee"
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                for switch, precision in zip(self._switches, self._before, strict=True):
+                    switch.fp32_precision = precision
+
+
+_full_precision = _FullPrecision()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -175,3 +176,15 @@ def test_full_products_put_the_switches_back() -> None:
     assert torch.backends.cuda.matmul.fp32_precision == "tf32"
     with torch.autocast("cpu", torch.bfloat16), full_float32_products(torch.device("cpu")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.usefixtures("tf32")
+def test_full_products_of_two_threads_end_with_the_last() -> None:
+    first, second = (full_float32_products(torch.device("cpu")) for _ in range(2))
+    with ThreadPoolExecutor(1) as other:
+        first.__enter__()
+        other.submit(second.__enter__).result()
+        first.__exit__(None, None, None)
+        assert torch.backends.cuda.matmul.fp32_precision == "ieee", "the other thread still multiplies"
+        other.submit(second.__exit__, None, None, None).result()
+    assert torch.backends.cuda.matmul.fp32_precision == "tf32"
