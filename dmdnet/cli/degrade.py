@@ -30,10 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write or verify the set."""
+    import signal
     import sys
+    import threading
 
+    from dmdnet.data.test_set_pictures import Recipe
     from dmdnet.data.test_set_source import check_apart, open_source
-    from dmdnet.data.test_sets import Recipe, make_test_set, verify_test_set
+    from dmdnet.data.test_sets import make_test_set, verify_test_set
 
     recipe = Recipe(arguments.preset, arguments.seed, arguments.size, arguments.missing_landmarks)
     check_apart(arguments.source, arguments.out)
@@ -43,6 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print(f"\r{done} of {count}", end="\n" if done == count else "", file=sys.stderr, flush=True)
 
+    if threading.current_thread() is threading.main_thread():
+        # as Ctrl-C does: what is half made is removed on the way out
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if arguments.verify:
         files = verify_test_set(source, arguments.out, recipe, workers=arguments.workers, progress=progress)
         print(f"{arguments.out}: all {files} files are the same")

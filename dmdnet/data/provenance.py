@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -38,6 +39,16 @@ class Provenance:
         text = json.dumps(head, indent=2, sort_keys=True, ensure_ascii=False)
         lines = [f"    {_line(name)}: {_line(self.pictures[name])}" for name in sorted(self.pictures)]
         return text.removesuffix("\n}") + ',\n  "pictures": {\n' + ",\n".join(lines) + "\n  }\n}\n"
+
+
+def read_recipe(folder: Path) -> dict[str, Any]:
+    """Return the recipe that the provenance of a written set names; an empty one where it cannot be read."""
+    try:
+        known = json.loads((folder / FILE).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    recipe = known.get("recipe") if isinstance(known, dict) else None
+    return recipe if isinstance(recipe, dict) else {}
 
 
 def versions() -> dict[str, str]:

@@ -10,9 +10,12 @@ from pydantic import ValidationError
 from dmdnet.data.layouts import LAYOUTS
 from dmdnet.data.manifest import SPLITS, SUFFIX, Manifest, select_rows
 from dmdnet.data.storage import open_storage
+from dmdnet.data.storage.opening import LMDB_SUFFIX
 from dmdnet.data.test_sets import MANIFEST
 from dmdnet.errors import ConfigError, DataError
 from dmdnet.registry import Component
+
+_SOURCES = f"a folder of aligned faces, NAME{LMDB_SUFFIX} or NAME{SUFFIX}"
 
 
 def open_source(source: str | os.PathLike[str], *, layout: str | None = None, split: str | None = None) -> Manifest:
@@ -25,10 +28,14 @@ def open_source(source: str | os.PathLike[str], *, layout: str | None = None, sp
         split: only the faces of this split.
 
     Raises:
-        DataError: there is nothing in this layout, or nothing in this split.
+        DataError: it does not exist or is of another kind, there is nothing in this layout, or nothing in this split.
         ConfigError: there is no such layout, or it needs more than a `dataroot_gt`.
     """
     path = Path(source)
+    if not path.exists():
+        raise DataError(f"{source}: does not exist; {_SOURCES} is needed")
+    if path.is_file() and path.suffix not in (SUFFIX, LMDB_SUFFIX):
+        raise DataError(f"{source}: is a file; {_SOURCES} is needed")
     if layout is None and path.is_dir() and (path / MANIFEST).is_file():
         path = path / MANIFEST
     if path.suffix == SUFFIX:
@@ -45,9 +52,10 @@ def open_source(source: str | os.PathLike[str], *, layout: str | None = None, sp
 
 
 def _layout(path: Path) -> str:
-    if not path.is_dir():
-        return "FFHQLayout"  # which says what is wrong with it
-    return "PersonFoldersLayout" if any("/" in key for key in open_storage(path).list_keys()) else "FFHQLayout"
+    keys = open_storage(path).list_keys()
+    if not keys:
+        raise DataError(f"{path}: holds no picture; {_SOURCES} is needed")
+    return "PersonFoldersLayout" if any("/" in key for key in keys) else "FFHQLayout"
 
 
 def _component(layout: str, path: Path) -> Component:

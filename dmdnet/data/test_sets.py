@@ -6,66 +6,30 @@ that a written set and one that is degraded on the fly have the same pictures. `
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import tempfile
 import uuid
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from dmdnet.data.face_reader import FaceReader, MissingLandmarks
 from dmdnet.data.manifest import SUFFIX, Manifest, Row, write_manifest
 from dmdnet.data.provenance import FILE as PROVENANCE
-from dmdnet.data.provenance import Provenance, parameters, versions
-from dmdnet.data.randomness import Stream, generator
-from dmdnet.data.storage import DiskStorage, MountedStorage, Storage
-from dmdnet.data.storage.keys import check_key
-from dmdnet.degradations import apply_degradation, build_degradation, draw_degradation
+from dmdnet.data.provenance import Provenance, read_recipe, versions
+from dmdnet.data.storage import DiskStorage, MountedStorage
+from dmdnet.data.test_set_pictures import GT, LQ, Recipe, make_pictures, png_name
 from dmdnet.degradations.presets import PRESETS
 from dmdnet.errors import ConfigError, DataError
 from dmdnet.files import write_bytes
-from dmdnet.registry import DEGRADATIONS, Component, plain
-from dmdnet.typed import nearest
+from dmdnet.registry import plain
 
-GT, LQ = "gt", "lq"
-MAX_SIZE = 4096
 MANIFEST = f"faces{SUFFIX}"
-# named, so that another default of OpenCV's makes no other bytes
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a test set is made: what decides every byte of it but for its source.
-
-    Args:
-        preset: name of the degradations (`dmdnet/degradations/presets.py`).
-        seed: of their parameters.
-        size: side of all pictures in pixels.
-        missing_landmarks: `error`, or `template`: a face on which no landmarks are found gets the mean ones.
-    """
-
-    preset: str
-    seed: int = 0
-    size: int = 512
-    missing_landmarks: MissingLandmarks = "error"
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ConfigError(f"preset: there is none called {self.preset!r}; {nearest(self.preset, PRESETS)}")
-        if not 16 <= self.size <= MAX_SIZE or self.size % 8:
-            raise ConfigError(f"size {self.size}: is not a multiple of 8 from 16 to {MAX_SIZE}")
 
 
 def make_test_set(
@@ -83,7 +47,7 @@ def make_test_set(
 
     Args:
         source: aligned faces with their sharp pictures.
-        output: a folder that is not there yet.
+        output: a folder that is not there yet, or empty.
         workers: processes.
         progress: called with (pictures done, pictures in all).
 
@@ -92,16 +56,19 @@ def make_test_set(
     """
     _check_workers(workers)
     output = Path(output)
+    if output.name in ("", ".."):
+        raise DataError(f"{output}: give the folder to make a name of its own")
     if not output.parent.is_dir():
         raise DataError(f"{output}: its folder {output.parent} does not exist; make it first")
+    _check_free_or_alike(output, recipe)  # before minutes of work
     beside = output.with_name(f".{output.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         beside.mkdir()
         provenance = _make(source, beside, recipe, workers, progress)
-        if output.exists():
-            _check_same(output, provenance)
-        else:
+        if _is_free(output):
             beside.rename(output)
+        else:
+            _check_same(output, provenance)
     except OSError as error:
         raise DataError(f"{output}: cannot be written: {error.strerror or error}") from error
     finally:
@@ -127,6 +94,7 @@ def verify_test_set(
     output = Path(output)
     if not output.is_dir():
         raise DataError(f"{output}: there is no such folder; make the test set without --verify first")
+    _check_recipe(output, recipe)
     with tempfile.TemporaryDirectory(prefix="dmdnet_verify_") as folder:
         again = Path(folder)
         _make(source, again, recipe, workers, progress)
@@ -145,9 +113,12 @@ def _make(source: Manifest, folder: Path, recipe: Recipe, workers: int, progress
     rows = list(source)
     _check_rows(source, rows)
     made, pictures = [], {}
-    with tempfile.TemporaryDirectory(prefix="dmdnet_landmarks_") as landmarks:
-        start = (source.storage, str(folder), recipe, landmarks)
-        for number, (row, entry) in enumerate(_results(rows, start, workers), start=1):
+    with (
+        tempfile.TemporaryDirectory(prefix="dmdnet_landmarks_") as landmarks,
+        # closed before what it writes to is removed
+        closing(make_pictures(source.storage, rows, folder, recipe, landmarks, workers)) as results,
+    ):
+        for number, (row, entry) in enumerate(results, start=1):
             made.append(row)
             pictures[row.name] = entry
             if progress is not None:
@@ -172,102 +143,42 @@ def _check_rows(source: Manifest, rows: Sequence[Row]) -> None:
     for row in rows:
         if not row.picture:
             raise DataError(f"{source.origin}: {row.name} has no sharp picture; a test set is made of sharp ones")
-        other = files.setdefault(_file(row.name), row.name)
+        other = files.setdefault(png_name(row.name), row.name)
         if other != row.name:
-            raise DataError(f"{source.origin}: {row.name} and {other} would both be {_file(row.name)}; rename one")
+            raise DataError(f"{source.origin}: {row.name} and {other} would both be {png_name(row.name)}; rename one")
+
+
+def _is_free(output: Path) -> bool:
+    if output.is_dir() and not output.is_symlink():
+        return next(output.iterdir(), None) is None
+    return not output.exists()
+
+
+def _check_free_or_alike(output: Path, recipe: Recipe) -> None:
+    if _is_free(output):
+        return
+    if not (output / PROVENANCE).is_file():
+        raise DataError(f"{output}: is there already and is no test set; choose another folder, or remove it")
+    _check_recipe(output, recipe)
+
+
+def _check_recipe(output: Path, recipe: Recipe) -> None:
+    """Raise DataError when provenance names another recipe; a set without a readable one is left to the comparison."""
+    known = read_recipe(output)
+    for option, asked in vars(recipe).items():
+        made = known.get(option, asked)
+        if made != asked:
+            name = option.replace("_", "-")
+            raise DataError(f"{output}: was made with --{name} {made}, not {asked}; say --{name} {made}, or choose "
+                            "another folder")  # fmt: skip
 
 
 def _check_same(output: Path, provenance: str) -> None:
-    path = output / PROVENANCE
-    if not output.is_dir() or not path.is_file() or path.read_bytes() != provenance.encode():
-        raise DataError(f"{output}: is there already and was not made like this; choose another folder, or remove it")
-
-
-def _results(rows: Sequence[Row], start: tuple[Any, ...], workers: int) -> Iterator[tuple[Row, dict[str, Any]]]:
-    if workers <= 1:
-        yield from map(_Maker(*start), rows)
-        return
-    context = multiprocessing.get_context("spawn")  # a forked copy of a process with running threads can hang
-    try:
-        with ProcessPoolExecutor(min(workers, len(rows)), context, _start_worker, start) as pool:
-            yield from pool.map(_make_in_worker, rows, chunksize=4)
-    except BrokenProcessPool as error:
-        raise DataError(f"workers {workers}: a working process ended early (memory?); use fewer workers") from error
-
-
-_maker: _Maker | None = None  # of a worker process
-
-
-def _start_worker(*start: Any) -> None:
-    global _maker
-    cv2.setNumThreads(1)
-    _maker = _Maker(*start)
-
-
-def _make_in_worker(row: Row) -> tuple[Row, dict[str, Any]]:
-    assert _maker is not None  # the pool has started it
-    return _maker(row)
-
-
-class _Maker:
-    """Makes the files of one row; returns its new row and what provenance says of it."""
-
-    def __init__(self, storage: Storage, folder: str, recipe: Recipe, landmarks: str) -> None:
-        self.storage, self.folder, self.recipe = storage, Path(folder), recipe
-        self.ops = build_degradation(_components(recipe))
-        self.reader = FaceReader(
-            storage=storage,
-            image_size=recipe.size,
-            landmark_cache=landmarks,
-            missing_landmarks=recipe.missing_landmarks,
+    if (output / PROVENANCE).read_bytes() != provenance.encode():
+        raise DataError(
+            f"{output}: is there already and was made of other pictures or by other versions; choose another folder, "
+            "or remove it"
         )
-
-    def __call__(self, row: Row) -> tuple[Row, dict[str, Any]]:
-        face = self.reader.read(row)
-        file = _file(row.name)
-        gt = self._write(GT, file, face.image)
-        made = replace(
-            row,
-            picture=f"{GT}/{file}",
-            degraded="",
-            degraded_checksum=None,
-            landmark_file="",
-            landmarks=face.landmarks.astype(np.float32),
-            checksum=zlib.crc32(gt),
-            num_bytes=len(gt),
-            size=(self.recipe.size, self.recipe.size),
-        )
-        entry: dict[str, Any] = {
-            "source_crc32": _hex(zlib.crc32(self.storage.read(row.picture))),
-            "gt_crc32": _hex(zlib.crc32(gt)),
-        }
-        if row.is_target:
-            rng = generator(self.recipe.seed, zlib.crc32(row.name.encode()), Stream.DEGRADATION)
-            draws = draw_degradation(self.ops, rng, face.image.shape[:2])
-            lq = self._write(LQ, file, apply_degradation(face.image, self.ops, draws))
-            made = replace(made, degraded=f"{LQ}/{file}", degraded_checksum=zlib.crc32(lq))
-            entry |= {"lq_crc32": _hex(zlib.crc32(lq)), "parameters": parameters(draws)}
-        return made, entry
-
-    def _write(self, part: str, file: str, rgb: np.ndarray) -> bytes:
-        path = self.folder / part / check_key(file, self.folder)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _PNG)[1].tobytes()
-        # not flushed one by one: the whole folder appears at the end or not at all
-        path.write_bytes(data)
-        return data
-
-
-def _components(recipe: Recipe) -> list[Component]:
-    return [DEGRADATIONS.component("Preset", name=recipe.preset)]
-
-
-def _file(name: str) -> str:
-    return name if name.lower().endswith(".png") else f"{name}.png"
-
-
-def _hex(checksum: int) -> str:
-    return f"{checksum:08x}"
 
 
 def _files(folder: Path) -> list[str]:

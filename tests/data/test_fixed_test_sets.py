@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
+import time
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,8 +23,9 @@ from dmdnet.data.loading import build_dataset
 from dmdnet.data.manifest import Manifest, read_manifest, write_manifest
 from dmdnet.data.provenance import parameters
 from dmdnet.data.storage import DiskStorage, write_lmdb
+from dmdnet.data.test_set_pictures import Recipe
 from dmdnet.data.test_set_source import open_source
-from dmdnet.data.test_sets import Recipe, make_test_set, verify_test_set
+from dmdnet.data.test_sets import make_test_set, verify_test_set
 from dmdnet.errors import ConfigError, DataError
 from dmdnet.images import read_image, to_hwc
 
@@ -165,15 +170,67 @@ def test_what_is_there_stays(root, written, tmp_path):
     before = tree_hash(written)
     make_test_set(open_source(root), written, RECIPE)
     assert tree_hash(written) == before
-    for other in (replace(RECIPE, seed=9), replace(RECIPE, preset="x4")):
-        with pytest.raises(DataError, match="is there already and was not made like this"):
+    for other, option in (
+        (replace(RECIPE, seed=9), "--seed 3, not 9"),
+        (replace(RECIPE, preset="x4"), "gfpgan, not x4"),
+    ):
+        with pytest.raises(DataError, match=f"was made with .*{option}"):
             make_test_set(open_source(root), written, other)
+        with pytest.raises(DataError, match=f"was made with .*{option}"):
+            verify_test_set(open_source(root), written, other)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/notes.txt").write_text("mine")
     with pytest.raises(DataError, match="is there already"):
         make_test_set(open_source(root), tmp_path / "full", RECIPE)
-    assert [path.name for path in tmp_path.iterdir()] == ["full"], "nothing half made is left"
+    copy = shutil.copytree(root.parent, tmp_path / "copy") / "images"
+    (copy / "00002/2.png").unlink()
+    with pytest.raises(DataError, match="was made of other pictures"):
+        make_test_set(open_source(copy), written, RECIPE)
+    names = sorted(path.name for path in (*tmp_path.iterdir(), *written.parent.iterdir()))
+    assert names == ["copy", "full", "test set"], "nothing half made is left"
     assert tree_hash(written) == before
+
+
+def test_a_folder_that_cannot_take_the_set_is_known_before_the_work(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("dmdnet.data.test_sets._make", lambda *_: pytest.fail("worked first"))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for output, message in (("full", "is no test set"), ("file", "is no test set"), ("..", "a name of its own")):
+        with pytest.raises(DataError, match=message):
+            make_test_set(open_source(root), tmp_path / output, RECIPE)
+    with pytest.raises(DataError, match="a name of its own"):
+        make_test_set(open_source(root), ".", RECIPE)
+
+
+def test_an_empty_folder_is_free(root, written, tmp_path):
+    (tmp_path / "set").mkdir()
+    make_test_set(open_source(root), tmp_path / "set", RECIPE)
+    assert tree_hash(tmp_path / "set") == tree_hash(written)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    write_celebref(tmp_path, {"00001": 60}, size=64)
+    arguments = [str(tmp_path / "images"), str(tmp_path / "set"), "--preset", "gfpgan", "--size", "1024"]
+    command = [sys.executable, "-m", "dmdnet", "degrade", *arguments, "--workers", "2"]
+    process = subprocess.Popen(command, start_new_session=True)
+
+    def members() -> list[str]:
+        fields = (stat.read_text().rpartition(")")[2].split() for stat in Path("/proc").glob("[0-9]*/stat"))
+        return [state for state, _, group, *_ in fields if int(group) == process.pid and state != "Z"]
+
+    def wait_until(happened) -> bool:
+        deadline = time.monotonic() + 60
+        while not happened() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return happened()
+
+    assert wait_until(lambda: any(tmp_path.glob(".set.*/gt/00001/*.png")))
+    process.kill()
+    process.wait()
+    assert wait_until(lambda: not members())
 
 
 def test_a_bad_picture_leaves_nothing_behind(root, tmp_path):
@@ -215,6 +272,7 @@ def test_from_the_command_line(root, written, tmp_path, capsys):
         (["--preset", "gfpgam"], "did you mean 'gfpgan'"),
         (["--preset", "x4", "--size", "100"], "size 100: is not a multiple of 8"),
         (["--preset", "x4", "--workers", "0"], "workers 0: must be at least 1"),
+        (["--preset", "x4", "--seed", "-1"], "seed -1: is not a whole number from 0"),
         (["--preset", "x4", "--layout", "DMDNetListLayout"], "needs more than the folder"),
         (["--preset", "x4", "--layout", "FFHQLayou"], "did you mean 'FFHQLayout'"),
     ):
@@ -223,7 +281,13 @@ def test_from_the_command_line(root, written, tmp_path, capsys):
     assert main(["degrade", str(root), str(root / "set"), "--preset", "x4"]) == 2
     assert "choose a folder beside it" in capsys.readouterr().err
     assert main(["degrade", str(tmp_path / "no"), out, "--preset", "x4"]) == 2
-    assert "does not exist" in capsys.readouterr().err
+    assert "does not exist; a folder of aligned faces, NAME.lmdb" in capsys.readouterr().err
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main(["degrade", str(tmp_path / "notes.txt"), out, "--preset", "x4"]) == 2
+    assert "is a file; a folder of aligned faces" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["degrade", str(tmp_path / "empty"), out, "--preset", "x4"]) == 2
+    assert "holds no picture" in capsys.readouterr().err
     assert main(["degrade", str(root), str(tmp_path / "no/set"), "--preset", "x4"]) == 2
     assert "make it first" in capsys.readouterr().err
 
