@@ -11,7 +11,7 @@ from dmdnet.degradations.base import Probability, Range, check_range
 from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.choices import KernelSize, draw_odd, odd_sizes
 from dmdnet.degradations.filtering import blur, blur_canvas
-from dmdnet.degradations.kernels import SMALLEST_SIGMA, BlurDraw
+from dmdnet.degradations.kernels import LARGEST_SIGMA, SMALLEST_SIGMA, BlurDraw
 from dmdnet.registry import DEGRADATIONS
 
 
@@ -33,7 +33,7 @@ class GaussianBlur:
         prob: Probability = 1.0,
     ) -> None:
         self.kernel_sizes = odd_sizes("GaussianBlur", kernel_size)
-        self.sigma = check_range("GaussianBlur: sigma", sigma)
+        self.sigma = check_range("GaussianBlur: sigma", sigma, maximum=LARGEST_SIGMA)
         self.isotropic_prob = isotropic_prob
         self.prob = prob
 

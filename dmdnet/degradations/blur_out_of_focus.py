@@ -11,10 +11,11 @@ from dmdnet.degradations.blur import draw_ellipse
 from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.choices import KernelSize, draw_odd, odd_sizes
 from dmdnet.degradations.filtering import blur, blur_canvas
-from dmdnet.degradations.kernels import SMALLEST_SIGMA, GeneralizedDraw, PlateauDraw
+from dmdnet.degradations.kernels import LARGEST_SIGMA, SMALLEST_SIGMA, GeneralizedDraw, PlateauDraw
 from dmdnet.registry import DEGRADATIONS
 
-SMALLEST_BETA = 0.1
+# with more the edge is as sharp as pixels allow, and powers of the distance would not fit a float64
+SMALLEST_BETA, LARGEST_BETA = 0.1, 50.0
 
 
 @DEGRADATIONS.register()
@@ -35,8 +36,8 @@ class GeneralizedGaussianBlur:
         prob: Probability = 1.0,
     ) -> None:
         self.kernel_sizes = odd_sizes("GeneralizedGaussianBlur", kernel_size)
-        self.sigma = check_range("GeneralizedGaussianBlur: sigma", sigma)
-        self.beta = check_range("GeneralizedGaussianBlur: beta", beta, minimum=SMALLEST_BETA)
+        self.sigma = check_range("GeneralizedGaussianBlur: sigma", sigma, maximum=LARGEST_SIGMA)
+        self.beta = check_range("GeneralizedGaussianBlur: beta", beta, SMALLEST_BETA, LARGEST_BETA)
         self.isotropic_prob = isotropic_prob
         self.prob = prob
 
@@ -75,8 +76,8 @@ class PlateauBlur:
         prob: Probability = 1.0,
     ) -> None:
         self.kernel_sizes = odd_sizes("PlateauBlur", kernel_size)
-        self.sigma = check_range("PlateauBlur: sigma", sigma)
-        self.beta = check_range("PlateauBlur: beta", beta, minimum=SMALLEST_BETA)
+        self.sigma = check_range("PlateauBlur: sigma", sigma, maximum=LARGEST_SIGMA)
+        self.beta = check_range("PlateauBlur: beta", beta, SMALLEST_BETA, LARGEST_BETA)
         self.isotropic_prob = isotropic_prob
         self.prob = prob
 

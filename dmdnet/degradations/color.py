@@ -22,6 +22,7 @@ from dmdnet.registry import DEGRADATIONS
 LUMA = np.array([0.299, 0.587, 0.114])  # BT.601, as JPEG and OpenCV's grey pictures
 TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 FROM_YIQ = np.linalg.inv(TO_YIQ)
+LARGEST_FACTOR = 255.0  # takes one level to white
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ class ColorJitter:
         shift: Annotated[float, Field(ge=0, le=255)] = 0.0,
         prob: Probability = 1.0,
     ) -> None:
-        self.brightness = check_range("ColorJitter: brightness", brightness)
-        self.contrast = check_range("ColorJitter: contrast", contrast)
-        self.saturation = check_range("ColorJitter: saturation", saturation)
+        self.brightness = check_range("ColorJitter: brightness", brightness, maximum=LARGEST_FACTOR)
+        self.contrast = check_range("ColorJitter: contrast", contrast, maximum=LARGEST_FACTOR)
+        self.saturation = check_range("ColorJitter: saturation", saturation, maximum=LARGEST_FACTOR)
         self.hue = check_range("ColorJitter: hue", hue, minimum=-180.0, maximum=180.0)
         self.shift = shift
         self.prob = prob

@@ -20,6 +20,8 @@ import numpy as np
 SMALLEST_SIGMA = 0.2
 # a kernel that is thinner than this along one axis is given this deviation along it: GFPGAN's smallest
 THINNEST_SIGMA = 0.1
+# far more blurs no more: the kernel is a box of its window
+LARGEST_SIGMA = 1000.0
 # weight of the farthest tap relative to the middle, below which a tap is left out
 NEGLIGIBLE_WEIGHT = 1e-5
 LARGEST_KERNEL = 41
@@ -170,11 +172,12 @@ def normalised(kernel: np.ndarray) -> np.ndarray:
 
 
 def bessel_j1(x: np.ndarray) -> np.ndarray:
-    """Return the Bessel function of the first kind of order one, to 1e-12 for |x| <= 150.
+    """Return the Bessel function of the first kind of order one, to 1e-12, for `x` (N,), N > 0.
 
-    J1(x) = (1 / pi) * integral over 0..pi of cos(t - x sin t): the trapezoidal rule converges exponentially on it.
+    J1(x) = (1 / pi) * integral over 0..pi of cos(t - x sin t). The trapezoidal rule is exact on it but for the Bessel
+    functions of the orders 2 count - 1 and more, which vanish faster than exponentially above |x|.
     """
-    count = 256
+    count = 16 + math.ceil(0.75 * float(np.abs(x).max()))
     t = np.linspace(0.0, np.pi, count + 1)
     values = np.cos(t - x[:, None] * np.sin(t))
     values[:, [0, -1]] *= 0.5

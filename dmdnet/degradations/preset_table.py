@@ -1,7 +1,8 @@
 """The operations of every preset, with how its numbers are known.
 
 A: read in the authors' own code; 3: second hand (papers, option files); D: chosen here, for the reason given.
-All pictures come back to the size at the start.
+All pictures come back to the size at the start. Qualities of JPEG are whole numbers, both ends included; authors cut
+a real number down, so that the upper end alone (100 or 95) hardly ever came up with them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PresetName = Literal[
 Ops = tuple[dict[str, Any], ...]
 
 KNOWN: dict[str, str] = {
-    "gfpgan": "3: GFPGAN's paper and option files",
+    "gfpgan": "3: GFPGAN's paper and option files; without its second jitter, of brightness to hue",
     "codeformer": "3: as FaceMe reports it",
     "dfdnet": "A: DFDNet; the length of its motion D",
     "redegnet": "A: ReDegNet; round, elongated or both blurs equally often D",
@@ -136,7 +137,7 @@ _TO_QUARTER: dict[str, Any] = {
     "type": "Sequential",
     "ops": (
         {"type": "Downsample", "scale": (4.0, 4.0), "modes": ("area", "bilinear", "bicubic")},
-        {**_SINC, "prob": 0.8},
+        {"type": "SincBlur", "kernel_size": (7, 21), "cutoff": (math.pi / 3, math.pi), "prob": 0.8},
     ),
 }
 _LAST_JPEG: dict[str, Any] = {"type": "JPEGCompression", "quality": (30, 95)}

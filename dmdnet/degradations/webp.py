@@ -24,7 +24,9 @@ class WebPCompression:
     """Compress to lossy WebP with a whole quality uniform in `quality`, both ends included, and read it back.
 
     It has no form for a batch on the device: its prediction of blocks from their neighbours goes on one by one. A batch
-    waits for the host here; take JPEGCompression where that is too slow.
+    waits for the host here; take JPEGCompression where that is too slow. The encoder's choices build on each other: a
+    value that an operation before it has rounded otherwise on the device may change the whole picture (by more than a
+    level, in one of some thousand pictures).
     """
 
     def __init__(self, *, quality: tuple[int, int], prob: Probability = 1.0) -> None:

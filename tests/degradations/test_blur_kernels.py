@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,38 @@ def test_bessel_function_has_the_values_of_tables() -> None:
     x = np.array([0.0, 0.5, 1.0, 5.0, 10.0, 17.5])
     expected = [0.0, 0.2422684577, 0.4400505857, -0.3275791376, 0.0434727462, -0.1634199694]
     np.testing.assert_allclose(bessel_j1(x), expected, atol=2e-9)
+
+
+@pytest.mark.parametrize("largest", [0.0, 0.1, 3.0, 44.0, 90.0])
+def test_bessel_function_takes_enough_steps_for_every_size(largest: float) -> None:
+    x = np.linspace(0.0, largest, 50)
+    t = (np.arange(4096) + 0.5) * np.pi / 4096
+    np.testing.assert_allclose(bessel_j1(x), np.cos(t - x[:, None] * np.sin(t)).mean(1), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (GaussianBlur, {"sigma": (1.0, 1e300)}),
+        (GeneralizedGaussianBlur, {"sigma": (1.0, 2000.0)}),
+        (GeneralizedGaussianBlur, {"sigma": (1.0, 2.0), "beta": (1.0, 1000.0)}),
+        (PlateauBlur, {"sigma": (1.0, 2.0), "beta": (50.0, 90.0)}),
+    ],
+)
+def test_numbers_that_no_kernel_can_hold_are_refused(kind: Any, options: dict) -> None:
+    with pytest.raises(ConfigError, match="is not a range"):
+        kind(**options)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_extremes_make_kernels() -> None:
+    for sigma_x, sigma_y in ((0.0, 0.2), (0.2, 1000.0), (1000.0, 1000.0)):
+        for draw in (
+            BlurDraw(41, sigma_x, sigma_y, 0.3),
+            GeneralizedDraw(41, sigma_x, sigma_y, 0.3, 50.0),
+            PlateauDraw(41, sigma_x, sigma_y, 0.3, 50.0),
+        ):
+            assert kernel_of(draw).sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_drawn_numbers_fill_their_ranges() -> None:

@@ -97,7 +97,10 @@ def test_grey_is_opencvs_grey_in_three_channels() -> None:
     assert np.abs(result[..., 0].astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("options", [{"brightness": (-0.1, 1.0)}, {"hue": (0.0, 200.0)}, {"contrast": (2.0, 1.0)}])
+@pytest.mark.parametrize(
+    "options",
+    [{"brightness": (-0.1, 1.0)}, {"hue": (0.0, 200.0)}, {"contrast": (2.0, 1.0)}, {"saturation": (0.0, 1e39)}],
+)
 def test_refuses_impossible_ranges(options: dict) -> None:
     with pytest.raises(ConfigError, match="ColorJitter"):
         ColorJitter(**options)
