@@ -55,7 +55,7 @@ class Extent:
 FULL = Extent(
     size=512, draws=48, rounds=7, people=4, each=6, loader_samples=96, batch=64, cpu_batch=8, workers=worker_counts()
 )
-QUICK = Extent(size=128, draws=4, rounds=1, people=2, each=5, loader_samples=8, batch=4, cpu_batch=2, workers=(0, 1))
+QUICK = Extent(size=512, draws=12, rounds=3, people=2, each=5, loader_samples=8, batch=4, cpu_batch=2, workers=(0, 1))
 
 
 def run_data_benchmark(extent: Extent = FULL, say: Say = print) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def run_data_benchmark(extent: Extent = FULL, say: Say = print) -> dict[str, Any
     GFPGAN-style sample; `steps` and `ops`: milliseconds; `decode_*`; `loader_samples_per_s`; `batch_path`; `machine`.
 
     Args:
-        extent: FULL or QUICK (small pictures, one round: the figures mean nothing).
+        extent: FULL or QUICK (few pictures: rough figures; those of the loader say only that it runs).
         say: is told what is being measured.
     """
     cuda = torch.cuda.is_available()

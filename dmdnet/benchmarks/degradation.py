@@ -23,7 +23,7 @@ from dmdnet.images import from_hwc, to_hwc
 from dmdnet.ops.degrade.noise import normal_field
 from dmdnet.registry import DEGRADATIONS
 
-# GFPGAN's ranges (dmdnet/degradations/presets.py)
+# GFPGAN's ranges (dmdnet/degradations/preset_table.py)
 SAMPLE: tuple[dict[str, Any], ...] = (
     {"type": "GaussianBlur", "sigma": (0.1, 10.0), "kernel_size": usual.KERNEL_SIZE, "isotropic_prob": 0.5},
     {"type": "Downsample", "scale": (0.8, 8.0)},

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--json", metavar="FILE", help="also write the figures there, as JSON")
     data.add_argument("-o", "--out", metavar="FILE", help="also write the table there, as Markdown")
     data.add_argument(
-        "--quick", action="store_true", help="only see whether all of it runs: small pictures, figures without meaning"
+        "--quick", action="store_true", help="ten seconds instead of minutes: rough figures from a few pictures"
     )
     data.set_defaults(bench=_run_data)
 
