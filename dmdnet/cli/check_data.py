@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dmdnet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dmdnet.data.checks import Check, Part
+    from dmdnet.data.parts import Check, Part
 
 HELP = "check that training and test data share nobody and nothing, and that all files are there"
 
@@ -75,8 +75,8 @@ def _of_options(path: str) -> dict[str, tuple[Part, ...]]:
 
 
 def _of_manifest(path: str) -> dict[str, tuple[Part, ...]]:
-    from dmdnet.data.checks import parts_of_splits
     from dmdnet.data.manifest import read_manifest
+    from dmdnet.data.parts import parts_of_splits
 
     return {name: (part,) for name, part in parts_of_splits(read_manifest(path, verify_digest=True)).items()}
 

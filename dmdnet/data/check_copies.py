@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dmdnet.data.checks import Check, Part, known_values, place_of
+from dmdnet.data.parts import Check, Part, known_values, place_of
 from dmdnet.faces.fingerprint import SAME_PICTURE
 
 _BLOCK = 1 << 22  # pairs compared at a time: 32 MB
@@ -15,11 +15,14 @@ _FEWEST = 20
 _NEAR = 0.75  # of that distance; two files of one picture are much nearer
 
 
-def near_duplicates(train: Part, judge: Part) -> Check:
+def near_duplicates(train: Part, judge: Part, most_pairs: int | None = None) -> Check:
     """Compare the fingerprints of two parts, all with all: a minute for 10^6 with 10^4.
 
     Fingerprints that differ in at most `SAME_PICTURE` bits are a finding, unless both pictures have embeddings that
     compare and lie about as far apart as those of strangers.
+
+    Args:
+        most_pairs: leave the check out where there are more pairs to compare.
     """
     what = "share no near-duplicate"
     if train.may_overlap or judge.may_overlap:
@@ -28,6 +31,10 @@ def near_duplicates(train: Part, judge: Part) -> Check:
     if lacking:
         return Check(what, left_out=f"{lacking[0]} has no fingerprints; `python -m dmdnet prepare` makes them")
     (prints, rows), (judged, judged_rows) = known_values(train, "fingerprint"), known_values(judge, "fingerprint")
+    if most_pairs is not None and len(prints) * len(judged) > most_pairs:
+        return Check(
+            what, left_out="too many to compare when a run begins; `python -m dmdnet check-data` compares them"
+        )
     limit = _strangers(train, judge)
     findings = []
     for ours, theirs, bits in _near_pairs(prints, judged):

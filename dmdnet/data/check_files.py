@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from dmdnet.data.checks import Check, Part
+from dmdnet.data.parts import Check, Part
 from dmdnet.errors import DataError
 
 _AT_ONCE = 64

@@ -3,89 +3,62 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from dmdnet.data.face_reader import FaceReader
-from dmdnet.data.manifest import SPLITS, Manifest
-from dmdnet.data.manifest.table import ARRAY_COLUMNS
+from dmdnet.data.check_copies import near_duplicates
+from dmdnet.data.parts import Check, Part, known_values, place_of
 from dmdnet.data.references import originals
-from dmdnet.data.selection import Selection, select
+from dmdnet.data.storage.opening import LMDB_SUFFIX
 from dmdnet.errors import ConfigError
 
 SHOWN = 3  # examples in one line
-_SIZE = 512  # of faces of a table that are read
+_MOST_PAIRS = 500_000_000  # of fingerprints, compared when a run begins: two seconds
 _COMPARED_BYTES = 20  # pairs of files with one checksum that are compared byte by byte
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """The rows of one data set, or of one member of a mixture.
-
-    Args:
-        selection: the rows.
-        reader: what reads its faces.
-        may_overlap: the set may share people and pictures with the training set (allow_split_overlap).
-    """
-
-    selection: Selection
-    reader: FaceReader
-    may_overlap: bool = False
-
-    @property
-    def origin(self) -> str:
-        """What the part's table is called."""
-        return self.selection.manifest.origin
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of what was checked.
-
-    Args:
-        what: in words.
-        count: how many rows or pairs it covered.
-        findings: what is wrong, one line each.
-        left_out: why it could not be made, or was not to be; empty where it was made.
-    """
-
-    what: str
-    count: int = 0
-    findings: tuple[str, ...] = ()
-    left_out: str = ""
 
 
 def check_apart(train: Mapping[str, Any], judges: Mapping[str, Any]) -> None:
     """Check that data sets that judge a network have nobody and nothing of its training sets; takes seconds.
 
-    Compared are people, within one root, and picture files. Copies are looked for by `python -m dmdnet check-data`.
+    Compared are people, within one root, picture files and, where manifests have them, checksums and fingerprints.
+    Fingerprints of very large sets are compared by `python -m dmdnet check-data` alone. No target of any set may be
+    in its own list of references.
 
     Args:
         train, judges: data sets by what the option file calls them (`datasets.val`).
 
     Raises:
-        ConfigError: they share somebody or something, and the judge does not allow it.
+        ConfigError: they share somebody or something, and the judge does not allow it, or a list names its target.
     """
+    for name, dataset in {**train, **judges}.items():
+        for part in dataset.parts:
+            if findings := wrong_lists(part).findings:
+                raise ConfigError(
+                    f"{name}: {_shown(findings)}. Take them out, or make the manifest of {part.origin} anew"
+                )
     for train_name, train_set in train.items():
         for name, judge in judges.items():
             for one in train_set.parts:
                 for other in judge.parts:
-                    for check in compare_quickly(one, other):
+                    for check in (*compare_quickly(one, other), near_duplicates(one, other, _MOST_PAIRS)):
                         if check.findings:
                             raise ConfigError(_refusal(train_name, name, check))
 
 
 def _refusal(train: str, judge: str, check: Check) -> str:
-    shown = "; ".join(check.findings[:SHOWN])
-    more = f" and {len(check.findings) - SHOWN} more" if len(check.findings) > SHOWN else ""
     return (
-        f"{judge} has faces of {train}: {shown}{more}. Figures on faces that were trained on say nothing: give the two "
-        f"different people (split, identities_file, identity_range), or set allow_split_overlap: true in {judge}"
+        f"{judge} has faces of {train}: {_shown(check.findings)}. Figures on faces that were trained on say nothing: "
+        f"give the two different people (split, identities_file, identity_range), or set "
+        f"allow_split_overlap: true in {judge}"
     )
+
+
+def _shown(findings: Sequence[str]) -> str:
+    more = f" and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
+    return "; ".join(findings[:SHOWN]) + more
 
 
 def compare_quickly(train: Part, judge: Part) -> list[Check]:
@@ -98,11 +71,16 @@ def shared_people(train: Part, judge: Part) -> Check:
     what = "share no person"
     if train.may_overlap or judge.may_overlap:
         return Check(what, left_out="allowed by allow_split_overlap")
-    if _real(train.origin) != _real(judge.origin):
+    if _root(train.origin) != _root(judge.origin):
         return Check(what, left_out=f"people of {train.origin} and {judge.origin} are named independently")
     judged = _people(judge)
     both = sorted(_people(train) & judged)
     return Check(what, len(judged), tuple(f"person {name}" for name in both))
+
+
+def _root(origin: str) -> str:
+    """Return a root without links; an LMDB beside a folder of its name was made of it (scripts/make_lmdb.py)."""
+    return _real(origin).removesuffix(LMDB_SUFFIX)
 
 
 def _people(part: Part) -> set[str]:
@@ -156,14 +134,6 @@ def shared_checksums(train: Part, judge: Part) -> Check:
     return Check(what, len(judged), tuple(findings))
 
 
-def known_values(part: Part, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the known values of a column of whole numbers in the rows that a part uses, and those rows."""
-    values, unknown = part.selection.manifest.arrays[column], ARRAY_COLUMNS[column].unknown
-    rows = part.selection.used()
-    rows = rows[values[rows] != values.dtype.type(unknown)]
-    return values[rows], rows
-
-
 def _same_bytes(train: Part, one: int, judge: Part, other: int) -> bool:
     if place_of(train, one) == place_of(judge, other):
         return False  # one file: `shared_files` says so
@@ -172,12 +142,6 @@ def _same_bytes(train: Part, one: int, judge: Part, other: int) -> bool:
         for part, row in ((train, one), (judge, other))
     ]
     return data[0] == data[1]
-
-
-def place_of(part: Part, row: int) -> str:
-    """Return where a row's sharp picture lies."""
-    manifest = part.selection.manifest
-    return manifest.storage.where(manifest.text["picture"][row])
 
 
 def wrong_lists(part: Part) -> Check:
@@ -201,17 +165,3 @@ def wrong_lists(part: Part) -> Check:
         copy = "itself" if target == listed else f"its near-duplicate {manifest.name_of(listed)}"
         findings.append(f"{manifest.name_of(target)} has {copy} in its list of references")
     return Check(what, len(part.selection.targets), tuple(findings))
-
-
-def parts_of_splits(manifest: Manifest) -> dict[str, Part]:
-    """Return the splits of a table as parts by their names; rows of no split are the part `all`."""
-    everything = select(manifest)
-    reader = FaceReader(storage=manifest.storage, image_size=_SIZE)
-    parts = {}
-    for code, name in enumerate(SPLITS):
-        rows = np.flatnonzero(manifest.split == code)
-        if len(rows):
-            targets = rows[manifest.is_target[rows]]
-            selection = Selection(manifest, targets, rows, everything.may_refer)
-            parts[name or "all"] = Part(selection, reader)
-    return parts

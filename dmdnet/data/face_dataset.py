@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from dmdnet.data.checks import Part
 from dmdnet.data.face_reader import Face
+from dmdnet.data.parts import Part
 from dmdnet.data.samples import FaceSample
 from dmdnet.data.sampling import Draw
 

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dmdnet.data.checks import Part
 from dmdnet.data.face_dataset import FaceDataset
 from dmdnet.data.face_reader import Face
+from dmdnet.data.parts import Part
 from dmdnet.data.randomness import Stream, generator
 from dmdnet.data.reference_face_dataset import Phase
 from dmdnet.data.samples import FaceSample

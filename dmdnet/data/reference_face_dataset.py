@@ -11,11 +11,11 @@ import torch
 from pydantic import Field
 
 from dmdnet.data.augmentation import degraded_boxes, jitter_colours
-from dmdnet.data.checks import Part
 from dmdnet.data.degraded_faces import Degraded, DegradedFaces, LqLandmarks
 from dmdnet.data.face_reader import Face, FaceReader, MissingLandmarks
 from dmdnet.data.layouts import LAYOUTS
 from dmdnet.data.manifest import Manifest
+from dmdnet.data.parts import Part
 from dmdnet.data.people import PersonOfRecord
 from dmdnet.data.poses import HeadPoses
 from dmdnet.data.randomness import Stream, generator

@@ -16,10 +16,12 @@ from made_tables import drawn_rows, on_disk, table
 from dmdnet.cli.main import main
 from dmdnet.data.check_copies import near_duplicates
 from dmdnet.data.check_files import files_are_good, files_exist
-from dmdnet.data.checks import Part, check_apart, compare_quickly, parts_of_splits, wrong_lists
+from dmdnet.data.checks import check_apart, compare_quickly, wrong_lists
 from dmdnet.data.face_reader import FaceReader
 from dmdnet.data.manifest import Manifest, Row, write_manifest
+from dmdnet.data.parts import Part, parts_of_splits
 from dmdnet.data.selection import select
+from dmdnet.data.storage import LMDBStorage, write_lmdb
 from dmdnet.errors import ConfigError
 from dmdnet.faces.fingerprint import fingerprint
 from dmdnet.images import read_image, write_image
@@ -71,6 +73,14 @@ class TestPeople:
             "share no person": ("person a",),
             "share no file": (f"file {tmp_path / 'faces' / 'a' / '1.png'}",),
         }
+
+    def test_a_folder_and_its_lmdb_are_one_root(self, tmp_path: Path) -> None:
+        rows = drawn_rows(tmp_path / "faces", {"a": 1, "b": 1})
+        folder = on_disk(tmp_path / "faces", rows)
+        write_lmdb(folder.storage, tmp_path / "faces.lmdb")
+        packed = replace(folder, storage=LMDBStorage(tmp_path / "faces.lmdb"), origin=str(tmp_path / "faces.lmdb"))
+        train, judge = part(folder, identity_range=(0, 1)), part(packed)
+        assert found(train, judge)["share no person"] == ("person a",)
 
     def test_an_allowed_overlap(self) -> None:
         one = part(table(PEOPLE))
@@ -142,6 +152,11 @@ class TestCopies:
         assert "no checksums" in said["share no copy of a file"]
         assert "prepare" in said["share no near-duplicate"]
 
+    def test_too_many_are_left_to_the_command(self, tmp_path: Path, train: Manifest) -> None:
+        judge = self.judge(tmp_path, read_image(tmp_path / "one" / "a" / "1.png"))
+        assert "check-data" in near_duplicates(part(train), part(judge), most_pairs=7).left_out
+        assert len(near_duplicates(part(train), part(judge), most_pairs=8).findings) == 1
+
 
 class TestLists:
     def test_a_target_in_its_own_list_and_its_copy(self) -> None:
@@ -205,6 +220,30 @@ class TestAtBuild:
         root = write_celebref(tmp_path, {f"{number}": 1 for number in range(6)})
         with pytest.raises(ConfigError, match=r"person 0; person 1; person 2 and 3 more\."):
             check_apart({"t": self.build(root, "train")}, {"v": self.build(root, "test")})
+
+    def written(self, root: Path, rows: list[Row], phase: str) -> object:
+        path = write_manifest(on_disk(root, rows), root / "faces.manifest")
+        layout = {"type": "ManifestLayout", "manifest": str(path)}
+        component = DATASETS.component("ReferenceFaceDataset", layout=layout, image_size=64)
+        return DATASETS.build(component, seed=0, phase=phase)
+
+    def test_refuses_near_duplicates(self, tmp_path: Path) -> None:
+        sets = {}
+        for name, phase in (("one", "train"), ("two", "test")):
+            rows = drawn_rows(tmp_path / name, {name: 2})
+            if name == "two":  # the same picture in another file
+                image = cv2.resize(read_image(tmp_path / "one" / "one" / "1.png"), (48, 48))
+                write_image(tmp_path / "two" / "two" / "2.png", image)
+            prints = [fingerprint(read_image(tmp_path / name / row.picture)) for row in rows]
+            rows = [replace(row, fingerprint=known) for row, known in zip(rows, prints, strict=True)]
+            sets[name] = self.written(tmp_path / name, rows, phase)
+        with pytest.raises(ConfigError, match=r"datasets\.val has faces of t: .*two/2\.png looks like .*one/1\.png"):
+            check_apart({"t": sets["one"]}, {"datasets.val": sets["two"]})
+
+    def test_refuses_a_target_in_its_own_list(self, tmp_path: Path) -> None:
+        rows = drawn_rows(tmp_path, {"a": 2}, references=[("a/2.png", "a/1.png"), ()])
+        with pytest.raises(ConfigError, match=r"datasets\.train: a/1\.png has itself in its list of references"):
+            check_apart({"datasets.train": self.written(tmp_path, rows, "train")}, {})
 
     def test_members_of_a_mixture_are_checked(self, tmp_path: Path) -> None:
         root = write_celebref(tmp_path, PEOPLE)
