@@ -74,7 +74,7 @@ WEIGHTS = {
         url=_FACEXLIB + "recognition_arcface_ir_se50.pth",
         sha256="a035c768259b98ab1ce0e646312f48b9e1e218197a0f80ac6765e88f8b6ddf28",
         licence="MIT (TreB1eN/InsightFace_Pytorch); trained on MS-Celeb-1M, which is for research and withdrawn",
-        needed_by="telling people apart with facexlib",
+        needed_by="telling people apart with facexlib, and the identity loss",
     ),
     "dmdnet": WeightsFile(
         file="DMDNet.pth",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.models import alexnet, vgg16
 
-from dmdnet.losses import lpips_loss, vgg
+from dmdnet.losses import identity, lpips_loss, vgg
 from dmdnet.losses.base import LossInput
 from dmdnet.losses.judgement import Judge
 from dmdnet.weights import WEIGHTS
@@ -59,13 +59,27 @@ def lpips_folder(tmp_path, monkeypatch, lpips_trunks):
     return folder
 
 
+@pytest.fixture(scope="session")
+def small_recogniser():
+    """Build a small network in place of ArcFace; the same weights each time."""
+
+    def build():
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            layers = [torch.nn.Conv2d(3, 8, 9, stride=8), torch.nn.Tanh(), torch.nn.Flatten()]
+            return torch.nn.Sequential(*layers, torch.nn.Linear(8 * 13 * 13, 16))
+
+    return build
+
+
 @pytest.fixture
-def drawn_weights(monkeypatch, lpips_trunks):
+def drawn_weights(monkeypatch, lpips_trunks, small_recogniser):
     """Frozen networks have drawn weights, and no file is read for them."""
     pytest.importorskip("lpips")
     state = lpips_loss.read_state
     monkeypatch.setattr(lpips_loss, "find_weights", lambda name, folder: name)
     monkeypatch.setattr(lpips_loss, "read_state", lambda path: lpips_trunks.get(path) or state(path))
+    monkeypatch.setattr(identity, "load_arcface", lambda folder: small_recogniser())
 
 
 def discriminator(image, *, features):
