@@ -94,13 +94,21 @@ class PathOptions(Strict):
 
 
 class TrainOptions(Strict):
-    """The optimisation: losses, optimisers, schedule, EMA."""
+    """The optimisation: losses, optimisers, schedule, EMA.
+
+    `non_finite`: a step with a loss or a gradient that is NaN or infinite, on any rank, updates nothing; then the run
+    stops, or skips it, up to `max_non_finite` in a row. `loss_spike`: a step whose loss is so many times the median
+    of the 200 before is logged with its samples.
+    """
 
     total_iter: Positive
     warmup_iter: NonNegative = 0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     amp: Literal["none", "bf16"] = "none"
     grad_clip_norm: Annotated[float, Field(gt=0)] | None = None
+    non_finite: Literal["stop", "skip"] = "stop"
+    max_non_finite: Positive = 10
+    loss_spike: Annotated[float, Field(gt=1)] | None = 5.0
     optim_g: Annotated[Component, OPTIMIZERS]
     optim_d: Annotated[Component, OPTIMIZERS] | None = None
     scheduler: Annotated[Component, SCHEDULERS] | None = None

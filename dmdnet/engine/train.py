@@ -106,7 +106,10 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
 
                 # Checkpoint by the first rank, validation on all
                 stopping = world.highest(stop.signal)
-                if (_due(options.logger.save_checkpoint_freq, iteration) or last or stopping) and world.main:
+                saving = _due(options.logger.save_checkpoint_freq, iteration) or last or stopping
+                if saving:
+                    model.settle()  # nothing is saved that the host has not looked at
+                if saving and world.main:
                     _save(checkpoints, model, options, iteration, draws, last)
                 if stopping:
                     logger.warning(
@@ -214,6 +217,7 @@ def _report(
     total: int,
 ) -> None:
     """Read the means of the last steps (the only transfer of losses to the host) and show them."""
+    model.settle()
     terms = world.reduce(means.pop())
     statistics = model.statistics()
     speed = clock.lap(iteration)

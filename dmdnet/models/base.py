@@ -36,8 +36,17 @@ class Model(ABC):
     def step(self, batch: FaceBatch, iteration: int) -> dict[str, Mean]:
         """Train on one batch; `iteration` counts from 1. Return the terms to log, on the device.
 
+        A step whose numbers are not finite changes nothing; what is to be said of it, `settle` says.
+
         Raises:
-            NonFiniteLossError: a loss or a gradient is not finite; nothing was updated.
+            NonFiniteLossError: as `settle`, where the model sees at once that the run has to end.
+        """
+
+    def settle(self) -> None:  # noqa: B027  (a model that looks at each step at once has nothing to settle)
+        """Look at what the steps have left on the device to be looked at. All ranks call it together, now and then.
+
+        Raises:
+            NonFiniteLossError: a loss or a gradient was not finite and the run is to end; nothing was updated since.
         """
 
     def statistics(self) -> dict[str, float]:

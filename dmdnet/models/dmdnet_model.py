@@ -1,7 +1,8 @@
 """Training DMDNet: both outputs supervised, an optional discriminator, and the generic dictionary's start.
 
 One step: both outputs and their losses, backward; the discriminator on real and restored pictures in one pass,
-backward; a check that every number is finite; only then the optimisers and the average of the weights.
+backward; a verdict whether every number is finite; then the optimisers and the average of the weights, which the
+verdict keeps from changing anything where it has to.
 
 Shape suffixes: B batch, R references, C channels, H W pixels, 4 boxes x 4 corners.
 """
@@ -24,12 +25,13 @@ from dmdnet.images import to_float
 from dmdnet.losses.base import build_losses
 from dmdnet.models.adversary import Adversary
 from dmdnet.models.base import Model
+from dmdnet.models.buffers import Buffers
 from dmdnet.models.ema import EMA
 from dmdnet.models.face_tensors import FaceTensors, face_tensors
-from dmdnet.models.finite import check_finite
+from dmdnet.models.finite import StepNumbers, Watch
 from dmdnet.models.generic_dictionary import DictionaryUsage, dictionary_faces
 from dmdnet.models.loading import load_exactly
-from dmdnet.models.means import Mean
+from dmdnet.models.means import Mean, without
 from dmdnet.models.memory_format import convolutions_channels_last
 from dmdnet.models.modes import MODES, restore_modes
 from dmdnet.models.objective import Objective, Output, total
@@ -105,6 +107,8 @@ class DMDNetModel(Model):
             self.adversary.check(self.net_g.size.image_size, self.device)
         if recipe.ema_decay:
             self.ema = EMA(copy.deepcopy(self.net_g), self.net_g, recipe.ema_decay)
+        self._watch = Watch(recipe.non_finite, recipe.max_non_finite, recipe.loss_spike, self.device)
+        self._buffers = Buffers(self.networks().values())
         self._forward: nn.Module = TrainingForward(self.net_g).train()
         self._usage = DictionaryUsage()
 
@@ -147,32 +151,41 @@ class DMDNetModel(Model):
         logs = {"lr": Mean.scalar(self.optim_g.set_learning_rate(iteration), self.device)}
 
         # Both outputs and their losses
+        self._buffers.remember()
         adversary = self.adversary if self.adversary and self.objective.adversarial(iteration) else None
         with self._autocast():
             outputs = self._outputs(faces)
             discriminator = adversary.freeze() if adversary else None
             terms = self.objective(outputs, faces.gt_BCHW, faces.gt_boxes_B44, discriminator, iteration)
-        values = {name: term.value_B for name, term in terms.items()}
+        values = {name: term.value_B.detach() for name, term in terms.items()}
+        objective = total(terms)
         logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms.items()}
-        norms = {"net_g": self.optim_g.backward(total(terms))}
+        norms = {"net_g": self.optim_g.backward(objective)}
 
         # The discriminator, in one pass over real and restored pictures
         if adversary:
             adversary.optimisation.set_learning_rate(iteration)
             with self._autocast():
                 terms_d = adversary.terms(faces.gt_BCHW, outputs, self.objective.adversarial(iteration))
-            values |= {name: term.value_B for name, term in terms_d.items()}
+            values |= {name: term.value_B.detach() for name, term in terms_d.items()}
             logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms_d.items()}
             norms["net_d"] = adversary.optimisation.backward(total(terms_d))
 
-        # Nothing is updated unless every number is finite (the step's only wait for the device)
-        check_finite(values, norms, batch.names, iteration)
-        self.optim_g.step()
+        # Nothing is updated unless every number is finite: the device decides, the host does not wait for it
+        skip = self._watch.judge(StepNumbers(values, objective.detach(), norms, batch.names, iteration))
+        self.optim_g.step(skip)
         if adversary:
-            adversary.optimisation.step()
+            adversary.optimisation.step(skip)
+        self._buffers.undo(skip)
         if self.ema is not None:
-            self.ema.update(iteration)
-        return logs | {f"grad_norm_{name}": Mean.scalar(norm, self.device) for name, norm in norms.items()}
+            self.ema.update(iteration, skip)
+        self._watch.settle_where_free()
+        logs |= {f"grad_norm_{name}": Mean.scalar(norm, self.device) for name, norm in norms.items()}
+        return without(logs, skip)
+
+    def settle(self) -> None:
+        """Read the verdicts on the steps since the last call."""
+        self._watch.settle()
 
     def _outputs(self, faces: FaceTensors) -> dict[str, Output]:
         result = self._forward(faces)
@@ -222,8 +235,8 @@ class DMDNetModel(Model):
             load_exactly(self.adversary.net, weights["net_d"]["params"], "net_d")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the optimisers' states."""
-        state = {"optim_g": self.optim_g.state_dict()}
+        """Return the optimisers' states and what is known of steps that were left out."""
+        state = {"optim_g": self.optim_g.state_dict(), "non_finite": self._watch.state_dict()}
         if self.adversary is not None:
             state["optim_d"] = self.adversary.optimisation.state_dict()
         return state
@@ -233,3 +246,5 @@ class DMDNetModel(Model):
         self.optim_g.load_state_dict(state["optim_g"])
         if self.adversary is not None and "optim_d" in state:
             self.adversary.optimisation.load_state_dict(state["optim_d"])
+        if "non_finite" in state:  # not in the checkpoints of version 0.1
+            self._watch.load_state_dict(state["non_finite"])

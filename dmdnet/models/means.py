@@ -35,6 +35,13 @@ class Mean(NamedTuple):
         return float(self.total / self.weight)
 
 
+def without(terms: Mapping[str, Mean], skip: Tensor) -> dict[str, Mean]:
+    """Return the terms of a step, with no value and no weight where `skip`, (), is 1: NaN would spoil every mean."""
+    table = torch.stack([item for term in terms.values() for item in term])
+    table = torch.where(skip > 0, torch.zeros_like(table), table)
+    return {name: Mean(*pair) for name, pair in zip(terms, table.view(-1, 2).unbind(), strict=True)}
+
+
 class RunningMeans:
     """Adds up the terms of many steps on the device."""
 

@@ -51,12 +51,36 @@ class Optimisation:
         self._norm = torch.nn.utils.get_total_norm(gradients)
         return self._norm.detach()
 
-    def step(self) -> None:
-        """Clip the gradients and update the parameters."""
+    def step(self, skip: Tensor | None = None) -> None:
+        """Clip the gradients and update the parameters.
+
+        Args:
+            skip: (), float32 on the device: 1 leaves parameters, moments and step counts as they are, to the bit.
+        """
         if self._clip is not None:
             assert self._norm is not None, "backward comes before step"
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self._clip, self._norm)
+        if skip is None:
+            self.optimizer.step()
+        elif getattr(self.optimizer, "_step_supports_amp_scaling", False):
+            self.optimizer.found_inf = skip  # type: ignore[attr-defined]  # the fused kernels look at it themselves
+            self.optimizer.step()
+        else:
+            self._step_and_undo(skip)
+
+    @torch.no_grad()
+    def _step_and_undo(self, skip: Tensor) -> None:
+        """Step an optimiser that knows nothing of `skip`; where it is 1, put back what was there."""
+        before = {id(tensor): tensor.clone() for tensor in self._tensors()}
         self.optimizer.step()
+        for tensor in self._tensors():  # a moment that this step made starts from 0
+            old = before.get(id(tensor))
+            undone = torch.zeros_like(tensor) if old is None else old
+            tensor.copy_(torch.where(skip.to(tensor.device) > 0, undone, tensor))
+
+    def _tensors(self) -> list[Tensor]:
+        moments = [item for state in self.optimizer.state.values() for item in state.values()]
+        return [*self.parameters, *(item for item in moments if isinstance(item, Tensor))]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the optimiser's state."""

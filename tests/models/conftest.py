@@ -74,3 +74,14 @@ def batch():
         )
 
     return build
+
+
+@pytest.fixture
+def optimizer():
+    """Return the part of a recipe that names Adam's implementation."""
+
+    def build(implementation):
+        adam = OPTIMIZERS.component("Adam", lr=1e-3, implementation=implementation)
+        return {"optim_g": adam, "optim_d": adam}
+
+    return build

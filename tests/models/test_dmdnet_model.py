@@ -13,14 +13,13 @@ from dmdnet.registry import ARCHS, LOSSES
 
 
 def snapshot(model):
-    """Copy everything that training changes, except the singular vectors of spectral norm, which are estimates."""
+    """Copy everything that training changes."""
     weights = copy.deepcopy(model.weights())
     parameters = {
         f"{file}.{kind}.{key}": value
         for file, part in weights.items()
         for kind in ("params", "params_ema")
         for key, value in part.get(kind, {}).items()
-        if not key.endswith(("weight_u", "weight_v"))
     }
     return parameters, copy.deepcopy(model.state_dict())
 
@@ -30,8 +29,9 @@ def assert_unchanged(model, before):
     assert parameters.keys() == before[0].keys()
     assert all(torch.equal(value, before[0][key]) for key, value in parameters.items())
     for name in state:
-        for index, moments in state[name]["state"].items():
-            assert all(torch.equal(value, before[1][name]["state"][index][key]) for key, value in moments.items())
+        moments_before = before[1][name].get("state", {})
+        for index, moments in state[name].get("state", {}).items():
+            assert all(torch.equal(value, moments_before[index][key]) for key, value in moments.items())
 
 
 def test_steps_lower_the_loss_and_log_every_term(model, batch):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dmdnet.models.ema import EMA, ema_decay_at
+from dmdnet.models.ema import EMA, _unless, ema_decay_at
 
 
 def small_network():
@@ -55,3 +55,31 @@ def test_reset_makes_it_equal_to_the_source():
         source[0].weight.add_(1)
     ema.reset()
     assert torch.equal(ema.module[0].weight, source[0].weight)
+
+
+@pytest.mark.parametrize("skip", [0.0, 1.0])
+def test_a_step_that_was_left_out_does_not_move_the_average(skip):
+    """Without reading the verdict on the host, as on a GPU, and to the bit."""
+    mine = [torch.randn(5, 3), torch.randn(7)]
+    theirs = [torch.randn(5, 3), torch.randn(7)]
+    chosen = _unless(torch.tensor(skip), theirs, mine)
+    for weight in (0.001, 0.8):
+        averages = [item.clone() for item in mine]
+        torch._foreach_lerp_(averages, chosen, weight)
+        expected = [item.clone() for item in mine]
+        if not skip:
+            torch._foreach_lerp_(expected, theirs, weight)
+        assert all(torch.equal(a, b) for a, b in zip(averages, expected, strict=True))
+
+
+def test_the_foreach_update_is_the_loop_to_the_last_bit_but_one():
+    source = small_network()
+    ema = EMA(copy.deepcopy(source), source, 0.9)
+    with torch.no_grad():
+        for item in source.parameters():
+            item.add_(torch.randn_like(item))
+    expected = [torch.lerp(a, b, 1 - ema_decay_at(5, 0.9)) for a, b in zip(ema._mine, ema._theirs, strict=True)]
+    ema.update(5)
+    for item, wanted in zip(ema.module.parameters(), expected, strict=True):
+        ulp = torch.nextafter(wanted.abs(), torch.tensor(torch.inf)) - wanted.abs()
+        assert ((item - wanted).abs() <= ulp).all()

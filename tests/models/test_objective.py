@@ -5,9 +5,7 @@ import math
 import pytest
 import torch
 
-from dmdnet.errors import NonFiniteLossError
 from dmdnet.losses.base import build_losses
-from dmdnet.models.finite import check_finite
 from dmdnet.models.means import Mean, RunningMeans
 from dmdnet.models.objective import Objective, Output, total
 from dmdnet.registry import LOSSES
@@ -59,15 +57,3 @@ def test_running_means_weigh_steps_by_their_samples():
     assert found["a"].value() == pytest.approx(2.0)
     assert found["late"].value() == 2.0
     assert means.pop() == {}
-
-
-def test_finite_numbers_pass():
-    check_finite({"a": torch.ones(2)}, {"net_g": torch.tensor(3.0)}, ("x", "y"), 1)
-
-
-def test_bad_numbers_are_named():
-    values = {"l_one": torch.tensor([1.0, math.inf, math.nan]), "l_two": torch.zeros(3)}
-    with pytest.raises(NonFiniteLossError, match=r"iteration 12: l_one is inf for b\.png, c\.png\. No weights were"):
-        check_finite(values, {"net_g": torch.tensor(math.nan)}, ("a.png", "b.png", "c.png"), 12)
-    with pytest.raises(NonFiniteLossError, match=r"gradient of net_d is nan \(batch: a\.png\)"):
-        check_finite({"l": torch.zeros(1)}, {"net_d": torch.tensor(math.nan)}, ("a.png",), 1)
