@@ -2,9 +2,11 @@
 
     python scripts/make_lmdb.py datasets/celebref_hq/images datasets/celebref_hq/images.lmdb
     python scripts/make_lmdb.py datasets/celebref_hq/images.lmdb --verify
+    python scripts/make_lmdb.py datasets/prepared/faces.manifest datasets/prepared.lmdb
 
 The files' bytes are kept as they are. An option file then names the LMDB where it named the folder
-(dataroot_gt: datasets/celebref_hq/images.lmdb); landmarks stay files beside it.
+(dataroot_gt: datasets/celebref_hq/images.lmdb); landmarks stay files beside it. Of a manifest the pictures that it
+names are taken, and the option file names both (manifest: FILE, dataroot: datasets/prepared.lmdb).
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dmdnet.data.storage import LMDBStorage, Storage, open_storage, verify, write_lmdb
+from dmdnet.data.manifest import SUFFIX, read_manifest
+from dmdnet.data.storage import ListedStorage, LMDBStorage, Storage, open_storage, verify, write_lmdb
+from dmdnet.data.storage.natural import natural_key
 from dmdnet.data.storage.parallel import Progress as OnProgress
 from dmdnet.errors import DataError, DMDNetError
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="folder of pictures, or an LMDB")
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="folder of pictures, an LMDB, or a manifest")
     parser.add_argument("target", type=Path, nargs="?", metavar="TARGET.lmdb", help="LMDB to make")
     parser.add_argument(
         "--compress-level",
@@ -51,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.workers < 1:
         parser.error("--workers: at least 1")
     try:
-        storage = open_storage(arguments.source)
+        storage = _opened(arguments.source)
         if arguments.target is not None:
             with _bar("writing") as progress:
                 storage = write_lmdb(
@@ -68,6 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _opened(path: Path) -> Storage:
+    """Return the pictures at `path`: of a folder or LMDB all, of a manifest those that it names."""
+    if path.suffix != SUFFIX:
+        return open_storage(path)
+    table = read_manifest(path)
+    keys = {key for column in ("picture", "degraded") for key in table.text.get(column, ()) if key}
+    return ListedStorage(table.storage, sorted(keys, key=natural_key), str(path))
 
 
 def _verify(storage: Storage, workers: int) -> None:

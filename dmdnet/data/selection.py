@@ -34,10 +34,18 @@ class QualityFloor:
     def passes(self, manifest: Manifest) -> np.ndarray:
         """Return which rows pass, bool (N,)."""
         good = np.ones(len(manifest), dtype=bool)
-        for column, least in (("sharpness", self.min_sharpness), ("source_side", self.min_source_side)):
-            if least is not None and column in manifest.arrays:
+        for column, least in self._asked().items():
+            if column in manifest.arrays:
                 good &= ~(manifest.arrays[column] < least)  # NaN is unknown, and not below
         return good
+
+    def unknown(self, manifest: Manifest) -> list[str]:
+        """Return the columns that are asked for and of which the table knows nothing."""
+        return [column for column in self._asked() if column not in manifest.arrays]
+
+    def _asked(self) -> dict[str, float]:
+        asked = {"sharpness": self.min_sharpness, "source_side": self.min_source_side}
+        return {column: least for column, least in asked.items() if least is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +133,9 @@ def select(
         DataError: nobody, or no target, is left.
     """
     chosen = _chosen_people(manifest, identities_file, exclude_identities, identity_range)
+    for column in floor.unknown(manifest):
+        logger.warning("%s: no %s is known of its pictures, so min_%s keeps none out; `python -m dmdnet prepare` "
+                       "measures it", manifest.origin, column, column)  # fmt: skip
     good = floor.passes(manifest)
     rows = np.flatnonzero(chosen[manifest.identity])
     targets = rows[manifest.is_target[rows]]

@@ -52,6 +52,13 @@ def test_no_target_left() -> None:
         select(table(PEOPLE, is_target=[False] * 12))
 
 
+def test_a_floor_of_which_the_table_knows_nothing_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    floor = QualityFloor(min_sharpness=2.0, min_source_side=100)
+    assert len(select(table(PEOPLE, sharpness=[9.0] * 12), floor=floor).targets) == 12
+    assert "no source_side is known" in caplog.text
+    assert "no sharpness" not in caplog.text
+
+
 def test_bad_files(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("# nobody\n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")

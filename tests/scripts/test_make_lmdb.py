@@ -10,6 +10,8 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
+from dmdnet.data.layouts.manifest_file import ManifestLayout
+from dmdnet.data.manifest import Manifest, Row, write_manifest
 from dmdnet.data.storage import open_storage
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_lmdb.py"
@@ -48,6 +50,21 @@ def test_there_and_verified(
 def test_compressed_anew(script: ModuleType, images: Path, tmp_path: Path) -> None:
     assert script.main([str(images), str(tmp_path / "flat.lmdb"), "--compress-level", "0"]) == 0
     assert len(open_storage(tmp_path / "flat.lmdb").read("0/1")) > 600
+
+
+def test_of_a_manifest_what_it_names(script: ModuleType, images: Path, tmp_path: Path) -> None:
+    rows = [Row(f"{number}", "a", picture=f"a b/{number}/1.png") for number in (2, 0)]
+    manifest = write_manifest(
+        Manifest.from_rows(rows, storage=open_storage(tmp_path), origin="made"), tmp_path / "faces.manifest"
+    )
+    target = tmp_path / "faces.lmdb"
+    assert script.main([str(manifest), str(target), "--verify"]) == 0
+    assert open_storage(target).list_keys() == ["a b/0/1.png", "a b/2/1.png"]
+    table = ManifestLayout(manifest=str(manifest), dataroot=str(target)).manifest()
+    for row in table:
+        assert table.storage.read(row.picture) == (tmp_path / row.picture).read_bytes()
+    (images / "2" / "1.png").unlink()
+    assert script.main([str(manifest), str(tmp_path / "other.lmdb")]) == 2
 
 
 def test_a_damaged_one_is_found(

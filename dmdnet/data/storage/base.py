@@ -1,8 +1,8 @@
-"""The interface of storage, and several storages as one."""
+"""The interface of storage, several storages as one, and part of one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from dmdnet.errors import DataError
@@ -61,3 +61,30 @@ class MountedStorage:
         if mount not in self.mounts:
             raise DataError(f"{key}: begins with none of {', '.join(self.mounts)}")
         return self.mounts[mount], rest
+
+
+class ListedStorage:
+    """Some pictures of a storage: those that a table names, whatever else lies there.
+
+    Args:
+        storage: has them.
+        keys: theirs, in the order in which they are listed.
+        name: what to call the list in messages.
+    """
+
+    def __init__(self, storage: Storage, keys: Sequence[str], name: str) -> None:
+        self.storage = storage
+        self.keys = tuple(keys)
+        self.name = name
+
+    def read(self, key: str) -> bytes:
+        """Return the whole file of a key."""
+        return self.storage.read(key)
+
+    def list_keys(self) -> list[str]:
+        """Return the keys that are listed."""
+        return list(self.keys)
+
+    def where(self, key: str) -> str:
+        """Return the full path of a key, the list's name for an empty one."""
+        return self.storage.where(key) if key else self.name
