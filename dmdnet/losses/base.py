@@ -44,7 +44,7 @@ class LossInput:
     def _judged(self, memo: dict[Hashable, Any], image_BCHW: Tensor) -> Judgement:
         assert self.discriminator is not None, "the objective leaves out what needs a discriminator without one"
         if self.discriminator not in memo:
-            memo[self.discriminator] = self.discriminator(image_BCHW)
+            memo[self.discriminator] = self.discriminator(image_BCHW, self.boxes_B44)
         judgement: Judgement = memo[self.discriminator]
         return judgement
 
@@ -105,12 +105,17 @@ def build_losses(components: Sequence[Component], weights_folder: str | None = N
 
 def unique_names(losses: Sequence[Loss]) -> tuple[str, ...]:
     """Return a log name for each loss; a second one of a kind gets its number: `l1`, `l1_2`."""
+    return numbered([loss.name for loss in losses])
+
+
+def numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, each that is there already with its number: `a`, `a_2`."""
     seen: dict[str, int] = {}
-    names = []
-    for loss in losses:
-        seen[loss.name] = seen.get(loss.name, 0) + 1
-        names.append(loss.name if seen[loss.name] == 1 else f"{loss.name}_{seen[loss.name]}")
-    return tuple(names)
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return tuple(found)
 
 
 def float32(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dmdnet.config.options import TrainOptions
 from dmdnet.errors import ConfigError
+from dmdnet.losses.base import numbered
 from dmdnet.losses.gan import GANLoss
 from dmdnet.losses.judgement import Judge, gives_features
 from dmdnet.models.objective import Objective, Output, Term
@@ -70,32 +71,61 @@ class Adversary:
             NetworkInputError: the pictures are too small for it.
         """
         self.net.eval()
-        self._frozen(torch.zeros(1, 3, image_size, image_size, device=device))
+        boxes = torch.tensor([0, 0, image_size, image_size], device=device).expand(1, 4, 4)
+        self._frozen(torch.zeros(1, 3, image_size, image_size, device=device), boxes)
         self.net.train()
 
     def distribute(self) -> None:
         """Wrap the discriminator's own pass for data-parallel training."""
         self._forward = DistributedDataParallel(self.net, broadcast_buffers=False, gradient_as_bucket_view=True)
 
+    @property
+    def trained(self) -> nn.Module:
+        """The discriminator as its own pass calls it: bare, or wrapped by `distribute`."""
+        return self._forward
+
     def freeze(self) -> Judge:
         """Return the bare discriminator for the generator's pass: it gets no gradients and reduces none."""
         self.net.requires_grad_(False)
         return self._frozen
 
-    def terms(self, real_BCHW: Tensor, outputs: Mapping[str, Output], losses: Sequence[GANLoss]) -> dict[str, Term]:
+    def terms(
+        self,
+        real_BCHW: Tensor,
+        boxes_B44: Tensor,
+        outputs: Mapping[str, Output],
+        losses: Sequence[GANLoss],
+        iteration: int,
+    ) -> dict[str, Term]:
         """Return `l_d_real` and `l_d_fake` from one pass over the real pictures and all outputs, detached.
 
-        A sample's `l_d_fake` is the mean over the outputs that count for it.
+        The boxes are those of the components of the real pictures, and of all outputs of them.
+        A sample's terms are means over the outputs that count for it. At the iterations of a penalty there is
+        `l_d_r1` as well, from a pass of its own.
         """
         self.net.requires_grad_(True)
         fakes = [output.image_BCHW.detach().float() for output in outputs.values()]
         weights_OB = torch.stack([output.weight_B for output in outputs.values()])
-        maps = Judge(self._forward)(torch.cat([real_BCHW, *fakes])).maps
+        boxes = torch.cat([boxes_B44] * (1 + len(fakes)))
+        maps = Judge(self.net, call=self._forward)(torch.cat([real_BCHW, *fakes]), boxes).maps
         batch = len(real_BCHW)
-        real_maps = [logits[:batch] for logits in maps]
+        real_maps = [torch.cat([logits[:batch]] * len(fakes)) for logits in maps]
         fake_maps = [logits[batch:] for logits in maps]
+        real_N = torch.stack([loss.real_loss(real_maps, fake_maps) for loss in losses]).sum(dim=0)
+        fake_N = torch.stack([loss.fake_loss(fake_maps, real_maps) for loss in losses]).sum(dim=0)
         everyone = torch.ones_like(weights_OB[0])
-        real_B = torch.stack([loss.real_loss(real_maps) for loss in losses]).sum(dim=0)
-        fake_OB = torch.stack([loss.fake_loss(fake_maps) for loss in losses]).sum(dim=0).view(len(fakes), batch)
-        fake_B = (fake_OB * weights_OB).sum(dim=0) / weights_OB.sum(dim=0).clamp(min=1)
-        return {"l_d_real": Term(real_B, everyone, 1.0), "l_d_fake": Term(fake_B, everyone, 1.0)}
+        terms = {
+            name: Term(_mean_over_outputs(value_N.view(len(fakes), batch), weights_OB), everyone, 1.0)
+            for name, value_N in (("l_d_real", real_N), ("l_d_fake", fake_N))
+        }
+        penalised = [loss for loss in losses if loss.has_penalty(iteration)]
+        # The bare network's `forward`: nothing that compiles or wraps it has a second derivative. Its parameters are
+        # those of the pass above, so that data-parallel training waits for both and averages their sum.
+        judge = Judge(self.net, call=self.net.forward)
+        for name, loss in zip(numbered(["l_d_r1"] * len(penalised)), penalised, strict=True):
+            terms[name] = Term(loss.penalty(judge, real_BCHW, boxes_B44), everyone, loss.r1_weight)
+        return terms
+
+
+def _mean_over_outputs(value_OB: Tensor, weight_OB: Tensor) -> Tensor:
+    return (value_OB * weight_OB).sum(dim=0) / weight_OB.sum(dim=0).clamp(min=1)

@@ -166,7 +166,8 @@ class DMDNetModel(Model):
         if adversary:
             adversary.optimisation.set_learning_rate(iteration)
             with self._autocast():
-                terms_d = adversary.terms(faces.gt_BCHW, outputs, self.objective.adversarial(iteration))
+                losses = self.objective.adversarial(iteration)
+                terms_d = adversary.terms(faces.gt_BCHW, faces.gt_boxes_B44, outputs, losses, iteration)
             values |= {name: term.value_B.detach() for name, term in terms_d.items()}
             logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms_d.items()}
             norms["net_d"] = adversary.optimisation.backward(total(terms_d))

@@ -12,9 +12,26 @@ BOXES = torch.zeros(1, 4, 4, dtype=torch.int32)
 
 def test_one_map_and_many_are_both_maps():
     picture = torch.zeros(1, 3, 4, 4)
-    assert len(Judge(lambda image: image)(picture).maps) == 1
-    assert len(Judge(lambda image: [image, image])(picture).maps) == 2
-    assert Judge(lambda image: image)(picture).features == ()
+    assert len(Judge(lambda image: image)(picture, BOXES).maps) == 1
+    assert len(Judge(lambda image: [image, image])(picture, BOXES).maps) == 2
+    assert Judge(lambda image: image)(picture, BOXES).features == ()
+
+
+def test_boxes_go_to_those_who_take_them():
+    seen = []
+
+    class TakesBoxes:
+        takes_boxes = True
+
+        def __call__(self, image, boxes):
+            seen.append(boxes)
+            return image
+
+    net = TakesBoxes()
+    Judge(net)(torch.zeros(1, 3, 4, 4), BOXES)
+    Judge(net, call=net.__call__)(torch.zeros(1, 3, 4, 4), BOXES)
+    assert len(seen) == 2
+    assert seen[0] is BOXES
 
 
 def test_a_picture_is_judged_once_for_all_losses_and_the_target_once_for_all_outputs():

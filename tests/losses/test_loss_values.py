@@ -72,10 +72,10 @@ def test_gan_values(gan_type):
     inputs = LossInput(picture, picture, torch.zeros(1, 4, 4), Judge(lambda image: maps(0.5)))
     found = (
         loss(inputs),
-        loss.real_loss(maps(0.5)),
-        loss.fake_loss(maps(0.5)),
-        loss.real_loss(maps(2.0)),
-        loss.fake_loss(maps(-2.0)),
+        loss.real_loss(maps(0.5), maps(9.0)),
+        loss.fake_loss(maps(0.5), maps(9.0)),
+        loss.real_loss(maps(2.0), maps(9.0)),
+        loss.fake_loss(maps(-2.0), maps(9.0)),
     )
     assert [value.item() for value in found] == pytest.approx(GAN_VALUES[gan_type], abs=1e-6)
 
@@ -83,7 +83,7 @@ def test_gan_values(gan_type):
 def test_gan_scales_count_alike_whatever_their_size():
     loss = GANLoss(gan_type="lsgan")
     maps = [torch.full((1, 1, 8, 8), 1.0), torch.full((1, 1, 1, 1), 3.0)]
-    assert loss.real_loss(maps).item() == pytest.approx((0 + 4) / 2)
+    assert loss.real_loss(maps, maps).item() == pytest.approx((0 + 4) / 2)
 
 
 def test_gram_matrix_by_hand():

@@ -10,6 +10,7 @@ from dmdnet.losses.judgement import Judge
 from dmdnet.models.base import build_model
 from dmdnet.registry import ARCHS, LOSSES
 
+BOXES = torch.tensor([[10, 16, 28, 34], [36, 16, 54, 34], [24, 26, 40, 44], [20, 42, 44, 60]]).repeat(3, 1, 1)
 needs_basicsr = pytest.mark.skipif(importlib.util.find_spec("basicsr") is None, reason="basicsr is not installed")
 
 
@@ -74,5 +75,44 @@ def test_a_discriminator_of_basicsr_trains(adversarial, batch):
 @needs_basicsr
 def test_a_discriminator_of_basicsr_with_one_logit_a_picture():
     net = ARCHS.build(ARCHS.component("basicsr.VGGStyleDiscriminator", num_in_ch=3, num_feat=4))
-    judgement = Judge(net.eval())(torch.zeros(2, 3, 128, 128))
-    assert LOSSES.build(LOSSES.component("GANLoss")).real_loss(judgement.maps).shape == (2,)
+    judgement = Judge(net.eval())(torch.zeros(2, 3, 128, 128), BOXES[:2])
+    assert LOSSES.build(LOSSES.component("GANLoss")).real_loss(judgement.maps, judgement.maps).shape == (2,)
+
+
+def test_the_penalty_comes_at_its_iterations_and_reaches_the_discriminator_alone(adversarial, batch):
+    plain = build_model(adversarial(LOSSES.component("GANLoss")), "cpu")
+    trained = build_model(adversarial(LOSSES.component("GANLoss", r1_gamma=1e4, r1_every=2)), "cpu")
+    assert [["l_d_r1" in model.step(batch(), n) for n in (1, 2, 3)] for model in (plain, trained)] == [
+        [False, False, False],
+        [False, True, False],
+    ]
+    first = build_model(adversarial(LOSSES.component("GANLoss")), "cpu")
+    other = build_model(adversarial(LOSSES.component("GANLoss", r1_gamma=1e4, r1_every=1)), "cpu")
+    logs = [model.step(batch(), 1) for model in (first, other)]
+    assert logs[1]["grad_norm_net_g"].value() == logs[0]["grad_norm_net_g"].value()
+    assert logs[1]["grad_norm_net_d"].value() > 2 * logs[0]["grad_norm_net_d"].value()
+
+
+@pytest.mark.parametrize("gan_type", ["hinge", "vanilla", "lsgan"])
+def test_relativistic_training_step(adversarial, batch, gan_type):
+    settings = adversarial(LOSSES.component("GANLoss", gan_type=gan_type, relativistic=True))
+    logs = build_model(settings, "cpu").step(batch(), 1)
+    assert all(mean.total.isfinite() for mean in logs.values())
+    assert logs["grad_norm_net_g"].value() > 0
+
+
+def test_the_terms_of_a_sample_are_means_over_the_outputs_that_count(adversarial):
+    from dmdnet.models.objective import Output
+
+    trained = build_model(adversarial(LOSSES.component("GANLoss", gan_type="lsgan")), "cpu")
+    adversary = trained.adversary
+    adversary.net.eval()
+    generator = torch.Generator().manual_seed(0)
+    real, one, other = (torch.rand(2, 3, 64, 64, generator=generator) * 2 - 1 for _ in range(3))
+    outputs = {"generic": Output(one, torch.ones(2)), "specific": Output(other, torch.tensor([1.0, 0.0]))}
+    terms = adversary.terms(real, BOXES[:2], outputs, trained.objective.adversarial(1), 1)
+    loss, judge = trained.objective.adversarial(1)[0], Judge(adversary.net)
+    fakes = [loss.fake_loss(judge(item, BOXES[:2]).maps, ()) for item in (one, other)]
+    expected = torch.stack([(fakes[0][0] + fakes[1][0]) / 2, fakes[0][1]])
+    torch.testing.assert_close(terms["l_d_fake"].value_B, expected)
+    torch.testing.assert_close(terms["l_d_real"].value_B, loss.real_loss(judge(real, BOXES[:2]).maps, ()))

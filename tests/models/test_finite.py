@@ -167,7 +167,7 @@ def poison_loss(model):
 
 def poison_fake_loss(model):
     loss = model.objective.adversarial(1)[0]
-    loss.fake_loss = lambda maps: maps[0].float().flatten(1).mean(dim=1) * torch.inf
+    loss.fake_loss = lambda fake, real: fake[0].float().flatten(1).mean(dim=1) * torch.inf
     return lambda: delattr(loss, "fake_loss")
 
 
