@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dmdnet.cli.option_arguments import add_overrides
 from dmdnet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `check-data`."""
     parser.add_argument("manifest", nargs="?", metavar="MANIFEST", help="a manifest: its splits are compared")
     parser.add_argument("-opt", "--opt", metavar="FILE", help="an option file: its data sets are compared")
+    add_overrides(parser)
     parser.add_argument("--read", action="store_true", help="also decode every picture and read its landmarks")
     parser.add_argument("--checksums", action="store_true", help="also compare every file with its recorded checksum")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that read files (default 2)")
@@ -37,7 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if (arguments.manifest is None) == (arguments.opt is None):
         raise ConfigError("check-data: give either a manifest or -opt FILE")
-    sets = _of_options(arguments.opt) if arguments.opt else _of_manifest(arguments.manifest)
+    if arguments.overrides and arguments.opt is None:
+        raise ConfigError("check-data: --set changes the options of an option file; give -opt FILE")
+    sets = _of_options(arguments.opt, arguments.overrides) if arguments.opt else _of_manifest(arguments.manifest)
     found = 0
     for name, parts in sets.items():
         if not parts:
@@ -61,11 +65,11 @@ def _is_train(name: str) -> bool:
     return name.split(".", 1)[-1].startswith("train")
 
 
-def _of_options(path: str) -> dict[str, tuple[Part, ...]]:
+def _of_options(path: str, overrides: Sequence[str]) -> dict[str, tuple[Part, ...]]:
     from dmdnet.config import load_options
     from dmdnet.data.loading import build_dataset
 
-    options = load_options(path)
+    options = load_options(path, overrides)
     return {
         f"datasets.{key}": build_dataset(
             entry, seed=options.manual_seed, phase="train" if key.startswith("train") else "test"

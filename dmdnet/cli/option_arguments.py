@@ -15,6 +15,27 @@ if TYPE_CHECKING:
 def add_option_arguments(parser: argparse.ArgumentParser) -> None:
     """Add -opt, the overrides, the launcher and the switches that change options."""
     parser.add_argument("-opt", "--opt", required=True, metavar="FILE", help="the option file (YAML)")
+    add_overrides(parser)
+    parser.add_argument(
+        "--launcher",
+        choices=("auto", "none", "pytorch", "slurm"),
+        default="auto",
+        help="who started the processes: torchrun (pytorch), srun (slurm, read from SLURM_* variables), nobody (none); "
+        "auto takes pytorch where torchrun did (default)",
+    )
+    parser.add_argument("--debug", action="store_true", help="a run of 16 iterations that logs each, as debug_<name>")
+    parser.add_argument(
+        "--dry-run",
+        "--dry_run",
+        action="store_true",
+        help="print the resolved options, the networks and the shapes of one batch, then exit",
+    )
+    # torch.distributed.launch passes it; the environment says the same
+    parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add --set and --force_yml, what is laid upon the option file."""
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -32,22 +53,6 @@ def add_option_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY:PATH=VALUE",
         help="the same in BasicSR's spelling, for example --force_yml train:total_iter=100",
     )
-    parser.add_argument(
-        "--launcher",
-        choices=("auto", "none", "pytorch", "slurm"),
-        default="auto",
-        help="who started the processes: torchrun (pytorch), srun (slurm, read from SLURM_* variables), nobody (none); "
-        "auto takes pytorch where torchrun did (default)",
-    )
-    parser.add_argument("--debug", action="store_true", help="a run of 16 iterations that logs each, as debug_<name>")
-    parser.add_argument(
-        "--dry-run",
-        "--dry_run",
-        action="store_true",
-        help="print the resolved options, the networks and the shapes of one batch, then exit",
-    )
-    # torch.distributed.launch passes it; the environment says the same
-    parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)
 
 
 def load(arguments: argparse.Namespace) -> Options:

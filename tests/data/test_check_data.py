@@ -290,6 +290,10 @@ class TestCommand:
         (tmp_path / "own.yml").write_text(text)
         assert main(["check-data", "-opt", str(tmp_path / "own.yml")]) == 1
         assert "person 00002" in capsys.readouterr().out
+        apart = ["--set", "datasets.val.identity_range=[2,3]", "datasets.val.wrong_references=false"]
+        assert main(["check-data", "-opt", str(tmp_path / "own.yml"), *apart]) == 0
+        assert "nothing found" in capsys.readouterr().out
+        assert main(["check-data", "x.manifest", *apart]) == 2
 
     def test_wants_one_of_the_two(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["check-data"]) == 2
