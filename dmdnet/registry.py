@@ -72,14 +72,19 @@ class Registry:
         package: the package (or module) whose modules register them; imported at the first look-up.
         foreign: prefixes of names that live elsewhere, each with the module that finds them. The module is imported
             when such a name is looked up; its `find(name_without_prefix)` returns a constructor or raises ConfigError.
+        tried: constructors are quick and need nothing from the program: each is called once when options are read, so
+            that the ConfigError of options that do not fit each other has its place in the file, as all others have.
     """
 
     _by_kind: ClassVar[WeakValueDictionary[str, Registry]] = WeakValueDictionary()
 
-    def __init__(self, kind: str, package: str, foreign: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, kind: str, package: str, foreign: Mapping[str, str] | None = None, *, tried: bool = False
+    ) -> None:
         self.kind = kind
         self.package = package
         self.foreign = FrozenDict(foreign or {})
+        self.tried = tried
         self._components: dict[str, Callable[..., Any]] = {}
         self._schemas: dict[str, type[Strict]] = {}
         self._loaded = False
@@ -173,7 +178,13 @@ class Registry:
             schema = self.schema(name)
         except ConfigError as error:
             raise _type_error(name, str(error)) from error
-        return Component(name, _values(schema.model_validate(options)))
+        component = Component(name, _values(schema.model_validate(options)))
+        if self.tried:
+            try:
+                self.build(component)
+            except ConfigError as error:
+                raise PydanticCustomError("component_options", "{text}", {"text": str(error)}) from error
+        return component
 
 
 def _values(model: Strict) -> dict[str, Any]:
@@ -188,7 +199,7 @@ def _type_error(name: Any, text: str) -> ValidationError:
 _BASICSR = "basicsr."
 ARCHS = Registry("network", "dmdnet.archs", foreign={_BASICSR: "dmdnet.archs.basicsr_arch"})
 DATASETS = Registry("data set", "dmdnet.data")
-DEGRADATIONS = Registry("degradation", "dmdnet.degradations")
+DEGRADATIONS = Registry("degradation", "dmdnet.degradations", tried=True)
 LOSSES = Registry("loss", "dmdnet.losses", foreign={_BASICSR: "dmdnet.losses.basicsr_loss"})
 METRICS = Registry("metric", "dmdnet.metrics")
 MODELS = Registry("model", "dmdnet.models")

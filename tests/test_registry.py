@@ -229,3 +229,16 @@ def test_the_kinds_that_the_recipes_need_are_there() -> None:
     assert "L1Loss" in LOSSES.names()
     assert "Adam" in OPTIMIZERS.names()
     assert DEGRADATIONS.names()
+
+
+def test_options_that_do_not_fit_each_other_have_their_place() -> None:
+    degradations = TypeAdapter(tuple[Annotated[Component, DEGRADATIONS], ...])
+    jpeg = {"type": "JPEGCompression", "quality": (90, 30)}
+    with pytest.raises(ValidationError) as caught:
+        degradations.validate_python(
+            ({"type": "Grayscale"}, {"type": "Shuffle", "ops": (jpeg,)}, {"type": "GaussianBlur", "sigma": (2, 1)})
+        )
+    assert {line["loc"]: line["msg"].partition(" is not")[0] for line in caught.value.errors()} == {
+        (1, "ops", 0): "JPEGCompression: quality: [90, 30]",
+        (2,): "GaussianBlur: sigma: [2, 1]",
+    }
