@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dmdnet.data.face_reader import FaceReader, MissingLandmarks
+from dmdnet.data.face_reader import Face, FaceReader, MissingLandmarks
 from dmdnet.data.manifest import Row
 from dmdnet.data.provenance import parameters
 from dmdnet.data.randomness import Stream, generator
@@ -25,7 +25,7 @@ from dmdnet.data.storage import Storage
 from dmdnet.data.storage.keys import check_key
 from dmdnet.degradations import apply_degradation, build_degradation, draw_degradation
 from dmdnet.degradations.presets import PRESETS
-from dmdnet.errors import ConfigError, DataError
+from dmdnet.errors import ConfigError, DataError, FaceError
 from dmdnet.registry import DEGRADATIONS, Component
 from dmdnet.typed import nearest
 
@@ -125,7 +125,7 @@ class _Maker:
         )
 
     def __call__(self, row: Row) -> tuple[Row, dict[str, Any]]:
-        face = self.reader.read(row)
+        face = self._read(row)
         file = png_name(row.name)
         gt = self._write(GT, file, face.image)
         made = replace(
@@ -150,6 +150,18 @@ class _Maker:
             made = replace(made, degraded=f"{LQ}/{file}", degraded_checksum=zlib.crc32(lq))
             entry |= {"lq_crc32": _hex(zlib.crc32(lq)), "parameters": parameters(draws)}
         return made, entry
+
+    def _read(self, row: Row) -> Face:
+        try:
+            return self.reader.read(row)
+        except DataError as error:
+            if not isinstance(error.__cause__, FaceError):
+                raise
+            # the reader's advice names the folder for what has been found, which ends with this run
+            raise DataError(
+                f"{self.storage.where(row.picture)}: {error.__cause__}. Take the picture out of the source, put its 68 "
+                f"lines 'x y' into {row.landmark_file or 'a landmark file'}, or say --missing-landmarks template"
+            ) from error
 
     def _write(self, part: str, file: str, rgb: np.ndarray) -> bytes:
         path = self.folder / part / check_key(file, self.folder)

@@ -101,7 +101,8 @@ def verify_test_set(
         names = _files(again)
         if names != _files(output):
             odd = sorted(set(names) ^ set(_files(output)))
-            raise DataError(f"{output}: {odd[0]} and {len(odd) - 1} more files are missing or should not be there")
+            what = "is missing" if odd[0] in names else "does not belong to the set"
+            raise DataError(f"{output}: {odd[0]} {what}; {len(odd)} such files in all")
         different = [name for name in names if (again / name).read_bytes() != (output / name).read_bytes()]
         if different:
             raise DataError(_difference(output, again, different, len(names)))
@@ -191,7 +192,8 @@ def _difference(output: Path, again: Path, different: Sequence[str], count: int)
         return f"{output}: {len(pixels)} of {count} files differ from those made anew, the first is {pixels[0]}"
     return (
         f"{output}: {len(different)} of {count} files have other bytes than those made anew, the first is "
-        f"{different[0]}, but every pixel is the same: another version wrote them ({PROVENANCE} says which)"
+        f"{different[0]}, but every pixel is the same: another version wrote them ({PROVENANCE} says which), or "
+        "they were changed since"
     )
 
 

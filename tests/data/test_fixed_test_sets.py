@@ -241,6 +241,19 @@ def test_a_bad_picture_leaves_nothing_behind(root, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
+def test_a_face_that_is_not_found_says_what_can_be_done(tmp_path, capsys):
+    folder = tmp_path / "images/Ann"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "1.png"), np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8))
+    arguments = ["degrade", str(folder.parent), str(tmp_path / "set"), "--preset", "x4", "--size", "64"]
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert "no face was found" in message
+    assert "--missing-landmarks template" in message
+    assert "dmdnet_landmarks_" not in message
+    assert main([*arguments, "--missing-landmarks", "template"]) == 0
+
+
 def test_verify_finds_what_was_changed(root, written, tmp_path, capsys):
     arguments = ["degrade", str(root), "", "--preset", "gfpgan", "--seed", "3", "--size", "64", "--verify"]
     copy = tmp_path / "set"
@@ -258,7 +271,10 @@ def test_verify_finds_what_was_changed(root, written, tmp_path, capsys):
     assert main(arguments) == 2
     assert "1 of 12 files differ from those made anew, the first is lq/00001/2.png" in capsys.readouterr().err
     path.unlink()
-    with pytest.raises(DataError, match=r"lq/00001/2\.png and 0 more files are missing"):
+    with pytest.raises(DataError, match=r"lq/00001/2\.png is missing; 1 such files"):
+        verify_test_set(open_source(root), copy, RECIPE)
+    (copy / "gt/00001/notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"gt/00001/notes\.txt does not belong to the set; 2 such files"):
         verify_test_set(open_source(root), copy, RECIPE)
     with pytest.raises(DataError, match="without --verify first"):
         verify_test_set(open_source(root), tmp_path / "nowhere", RECIPE)
