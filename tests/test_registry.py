@@ -238,7 +238,6 @@ def test_options_that_do_not_fit_each_other_have_their_place() -> None:
         degradations.validate_python(
             ({"type": "Grayscale"}, {"type": "Shuffle", "ops": (jpeg,)}, {"type": "GaussianBlur", "sigma": (2, 1)})
         )
-    assert {line["loc"]: line["msg"].partition(" is not")[0] for line in caught.value.errors()} == {
-        (1, "ops", 0): "JPEGCompression: quality: [90, 30]",
-        (2,): "GaussianBlur: sigma: [2, 1]",
-    }
+    found = {line["loc"]: line["msg"].partition(" is not")[0] for line in caught.value.errors()}
+    assert found[(1, "ops", 0)] == "JPEGCompression: quality: [90, 30]"
+    assert found[(2,)] == "GaussianBlur: sigma: [2, 1]"
