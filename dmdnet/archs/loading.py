@@ -1,6 +1,7 @@
 """Networks from weight files: our own (`net_g_<iter>.pth`), or a published one that is known by its keys.
 
-Ours: a dict with "params", "params_ema" (when there is an average) and "network", the component's `type` and options.
+Ours: a dict with "params", "params_ema" (when there is an average) and "network", the component's `type` and options;
+or `net_g_<iter>.safetensors`, which has one set of weights, the average where there is one.
 A published file is a plain state dict; a network that has one offers `published_options(state)`, its options if the
 state is of that kind and else None, and `load_published_state_dict(state)`.
 """
@@ -8,8 +9,6 @@ state is of that kind and else None, and `load_published_state_dict(state)`.
 from __future__ import annotations
 
 import os
-import pickle
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from torch import nn
 from dmdnet.archs.state_fit import fits, listed, misfit
 from dmdnet.errors import ConfigError, WeightsError
 from dmdnet.registry import ARCHS, Component
+from dmdnet.tensor_files import NotTensors, read_tensors
 from dmdnet.typed import frozen
 
 WeightsKey = Literal["params", "params_ema"]
@@ -80,23 +80,20 @@ def load_network_state(
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the content of a `.pth` file on the CPU; nothing in it is executed.
+    """Return the content of a `.pth` or `.safetensors` file on the CPU; nothing in it is executed.
 
     Raises:
         WeightsError: the file is missing, damaged, not a dict, or holds more than tensors and plain values.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of foreign formats; the error below says what the user needs to know
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_tensors(path)
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: there is no such weights file; train first, or name another file") from error
     except IsADirectoryError as error:
         raise WeightsError(f"{path}: is a folder; name a weights file in it") from error
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
-        # torch's own text is left out: it advises the unrestricted load, which runs what is in the file
+    except (OSError, NotTensors) as error:
         raise WeightsError(
-            f"{path}: is damaged or not a file of weights only; get it again, or take a net_g_<iter>.pth "
+            f"{path}: is damaged or not a file of weights only ({error}); get it again, or take a net_g_<iter>.pth "
             "or the published DMDNet.pth"
         ) from error
     if not isinstance(content, dict):

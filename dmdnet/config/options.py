@@ -138,11 +138,31 @@ class ValOptions(Strict):
     metrics: Named[Annotated[Component, METRICS]] = Field(default_factory=FrozenDict)
 
 
+class KeepBestOptions(Strict):
+    """The checkpoints that `logger.keep_last` spares for their validation, named as the log of a validation does.
+
+    `metric` is `<set>/<mode>_<metric>`, for example `celebref_val/specific_psnr`; `mode` auto takes the metric's own
+    direction; `count` is how many stay.
+    """
+
+    metric: str
+    mode: Literal["auto", "max", "min"] = "auto"
+    count: Positive = 1
+
+
 class LoggerOptions(Strict):
-    """What is written while training, and how often (in iterations)."""
+    """What is written while training, and how often (in iterations).
+
+    `keep_last` is the number of newest checkpoints that stay (all, when null); `save_safetensors` writes the averaged
+    weights as `net_g_<iter>.safetensors` as well; `async_save` writes from a thread while training goes on.
+    """
 
     print_freq: Positive = 100
     save_checkpoint_freq: Positive = 5000
+    keep_last: Annotated[int, Field(ge=2)] | None = None
+    keep_best: KeepBestOptions | None = None
+    save_safetensors: bool = False
+    async_save: bool = False
     image_freq: Positive | None = None
     use_tb_logger: bool = True
 

@@ -2,31 +2,38 @@
 
     experiments/<name>/models/net_g_<iter>.pth            weights: params, params_ema, network, iteration
     experiments/<name>/models/net_d_<iter>.pth            where there is a discriminator
+    experiments/<name>/models/net_g_<iter>.safetensors    with logger.save_safetensors: the averaged weights alone
     experiments/<name>/training_states/<iter>.state       optimisers, resolved options
     experiments/<name>/training_states/<iter>.json        the manifest: size and sha256 of every part
 
-What has no manifest does not exist, and what does not match its hashes is passed over for the one before.
+What has no manifest does not exist, and what does not match its hashes is passed over for the one before. A checkpoint
+is taken away by renaming its manifest to `<iter>.purge`, then removing its parts, then that: a crash in between is made
+good by `clean`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-import pickle
+import re
 import shutil
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
+from safetensors.torch import save as safetensors_bytes
 
+from dmdnet.engine.durable import digest, fsync_folder, remove_temporary, write_durably
 from dmdnet.errors import CheckpointError
+from dmdnet.tensor_files import NotTensors, read_tensors
 
 FORMAT = 1
+WEIGHT_SUFFIXES = (".pth", ".safetensors")
+_PART = re.compile(r"(models|training_states)/[^/\\\0]+")
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 logger = logging.getLogger(__name__)
 
 
@@ -42,31 +49,84 @@ class CheckpointFolder:
         self.models = self.root / "models"
         self.states = self.root / "training_states"
 
-    def save(self, iteration: int, weights: Mapping[str, Mapping[str, Any]], state: Mapping[str, Any]) -> Path:
+    def save(
+        self,
+        iteration: int,
+        weights: Mapping[str, Mapping[str, Any]],
+        state: Mapping[str, Any],
+        safetensors: bool = False,
+    ) -> Path:
         """Write one checkpoint and return its manifest.
 
+        Args:
+            safetensors: write the generator's weights (averaged, where there is an average) in that form as well.
+
         Raises:
-            CheckpointError: it cannot be written; earlier checkpoints are untouched.
+            CheckpointError: it cannot be written; earlier checkpoints are untouched, and nothing of it is left.
         """
-        parts = {
+        contents: dict[Path, Mapping[str, Any]] = {
             self.models / f"{name}_{iteration}.pth": {**part, "iteration": iteration} for name, part in weights.items()
         }
-        parts[self.states / f"{iteration}.state"] = {**state, "iteration": iteration, "format": FORMAT}
-        self._check_space(parts)
+        contents[self.states / f"{iteration}.state"] = {**state, "iteration": iteration, "format": FORMAT}
+        writers: dict[Path, Callable[[Any], Any]] = {path: partial(torch.save, part) for path, part in contents.items()}
+        if safetensors:
+            writers[self.models / f"net_g_{iteration}.safetensors"] = _safetensors_writer(weights["net_g"], iteration)
+        self._check_space(contents.values())
         sealed = {}
-        for path, part in parts.items():
-            sealed[path.relative_to(self.root).as_posix()] = _write(path, partial(torch.save, part))
-        manifest = {"format": FORMAT, "iteration": iteration, "parts": sealed}
         path = self.states / f"{iteration}.json"
-        _write(path, lambda file: file.write(json.dumps(manifest, indent=2).encode()))
+        try:
+            for part, write in writers.items():
+                needed = _tensor_bytes(contents.get(part))
+                sealed[part.relative_to(self.root).as_posix()] = write_durably(part, write, needed)
+            manifest = {"format": FORMAT, "iteration": iteration, "parts": sealed}
+            text = _manifest_text(manifest)
+            write_durably(path, lambda file: file.write(text), len(text))
+        except CheckpointError:
+            for name in sealed:  # without a manifest they are nothing, and they take the room
+                (self.root / name).unlink(missing_ok=True)
+            raise
         return path
 
     def publish_latest(self, iteration: int) -> None:
         """Copy the weights of `iteration` to `<network>_latest.pth`, as BasicSR does at the end of a training."""
-        for path in self.models.glob(f"*_{iteration}.pth"):
-            latest = path.with_name(path.name.replace(f"_{iteration}.pth", "_latest.pth"))
-            with open(path, "rb") as source:
-                _write(latest, partial(shutil.copyfileobj, source))
+        for path in self.models.glob(f"*_{iteration}.*"):
+            if path.suffix in WEIGHT_SUFFIXES:
+                latest = path.with_name(path.name.replace(f"_{iteration}.", "_latest."))
+                with open(path, "rb") as source:
+                    write_durably(latest, partial(shutil.copyfileobj, source), path.stat().st_size)
+
+    def purge(self, iterations: Iterable[int]) -> None:
+        """Take checkpoints away.
+
+        Raises:
+            CheckpointError: a file cannot be removed.
+        """
+        for iteration in iterations:
+            doomed = self.states / f"{iteration}.purge"
+            try:
+                os.replace(self.states / f"{iteration}.json", doomed)
+                fsync_folder(self.states)
+            except OSError as error:
+                raise CheckpointError(f"{self.states}/{iteration}.json: cannot be removed: {error.strerror}") from error
+            self._finish_purge(doomed)
+
+    def clean(self) -> None:
+        """Remove what a killed process left half written or half removed. Only for the one that holds the lock."""
+        for folder in (self.models, self.states):
+            remove_temporary(folder)
+        for doomed in self.states.glob("*.purge"):
+            self._finish_purge(doomed)
+
+    def _finish_purge(self, doomed: Path) -> None:
+        try:
+            for name in _sealed_parts(doomed.read_bytes(), None):
+                (self.root / name).unlink(missing_ok=True)
+        except _UNREADABLE as error:
+            logger.warning("%s: the parts that it names are left, it is unreadable (%s)", doomed, error)
+        try:
+            doomed.unlink(missing_ok=True)
+        except OSError as error:
+            raise CheckpointError(f"{doomed}: cannot be removed: {error.strerror}") from error
 
     def iterations(self) -> list[int]:
         """Return the iterations that have a manifest, newest first, whether or not their parts are whole."""
@@ -96,19 +156,16 @@ class CheckpointFolder:
         """Return what is wrong with a checkpoint, or None."""
         manifest = self.states / f"{iteration}.json"
         try:
-            sealed = json.loads(manifest.read_bytes())
-            if sealed["format"] != FORMAT or sealed["iteration"] != iteration:
-                return f"{manifest} has format {sealed['format']} for iteration {sealed['iteration']}"
-            parts = {str(name): (part["bytes"], part["sha256"]) for name, part in sealed["parts"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            parts = _sealed_parts(manifest.read_bytes(), iteration)
+        except _UNREADABLE as error:
             return f"{manifest} is unreadable ({error})"
-        for name, (size, digest) in parts.items():
+        for name, (size, sha256) in parts.items():
             path = self.root / name
             if not path.is_file():
                 return f"{path} is missing"
             if path.stat().st_size != size:
                 return f"{path} has {path.stat().st_size} bytes instead of {size}"
-            if _digest(path) != digest:
+            if digest(path) != sha256:
                 return f"{path} does not match its sha256"
         return None
 
@@ -121,15 +178,17 @@ class CheckpointFolder:
         defect = self.defect(iteration)
         if defect is not None:
             raise CheckpointError(f"checkpoint {iteration} cannot be used: {defect}")
-        names = json.loads((self.states / f"{iteration}.json").read_bytes())["parts"]
+        names = _sealed_parts((self.states / f"{iteration}.json").read_bytes(), iteration)
         suffix = f"_{iteration}.pth"
         weights = {
-            Path(name).name.removesuffix(suffix): _read(self.root / name) for name in names if name.endswith(suffix)
+            Path(name).name.removesuffix(suffix): _read(self.root / name, iteration)
+            for name in names
+            if name.endswith(suffix)
         }
-        return weights, _read(self.states / f"{iteration}.state")
+        return weights, _read(self.states / f"{iteration}.state", iteration)
 
-    def _check_space(self, parts: Mapping[Path, Any]) -> None:
-        needed = sum(_tensor_bytes(part) for part in parts.values())
+    def _check_space(self, parts: Iterable[Any]) -> None:
+        needed = sum(_tensor_bytes(part) for part in parts)
         try:
             for folder in (self.models, self.states):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -157,74 +216,40 @@ def checkpoint_of_state(path: str | os.PathLike[str]) -> tuple[CheckpointFolder,
     return CheckpointFolder(path.absolute().parent.parent), int(path.stem)
 
 
-class _Hashing:
-    """A binary file that hashes and counts what is written to it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-        self._size = 0
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        self._hash.update(view)
-        self._size += len(view)
-        return self._file.write(view)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def seal(self) -> dict[str, Any]:
-        return {"bytes": self._size, "sha256": self._hash.hexdigest()}
+def _manifest_text(manifest: Mapping[str, Any]) -> bytes:
+    return json.dumps(manifest, indent=2).encode()
 
 
-def _write(path: Path, write: Callable[[Any], Any]) -> dict[str, Any]:
-    """Write a file atomically and durably; return its size and hash."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+def _sealed_parts(text: bytes, iteration: int | None) -> dict[str, tuple[int, str]]:
+    """Return part -> (bytes, sha256) of a manifest's text; one of `_UNREADABLE` when anything about it is wrong."""
+    sealed = json.loads(text)
+    if sealed["format"] != FORMAT or sealed["iteration"] != (sealed["iteration"] if iteration is None else iteration):
+        raise ValueError(f"it has format {sealed['format']} for iteration {sealed['iteration']}")
+    parts = {str(name): (int(part["bytes"]), str(part["sha256"])) for name, part in sealed["parts"].items()}
+    if _manifest_text(sealed) != text:
+        raise ValueError("it is not as it was written")
+    for name in parts:
+        if not _PART.fullmatch(name):  # a name may be anything in a file from elsewhere, and purging removes it
+            raise ValueError(f"it names {name!r}, which is no part of a checkpoint")
+    return parts
+
+
+def _safetensors_writer(part: Mapping[str, Any], iteration: int) -> Callable[[Any], Any]:
+    """Return what writes the averaged weights, or the plain ones, with the network's options as metadata."""
+    state = part.get("params_ema", part["params"])
+    about = {"network": json.dumps(part["network"]), "iteration": str(iteration)}
+    return lambda file: file.write(safetensors_bytes({key: item.contiguous() for key, item in state.items()}, about))
+
+
+def _read(path: Path, iteration: int) -> dict[str, Any]:
     try:
-        with open(beside, "xb") as file:
-            hashing = _Hashing(file)
-            write(hashing)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        _fsync_folder(path.parent)
-    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError when the file beneath it fails
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CheckpointError(
-            f"{path}: the checkpoint cannot be written: {reason}. Earlier checkpoints are untouched"
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
-    return hashing.seal()
-
-
-def _fsync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable, where the system lets a folder be opened."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        part = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        part = read_tensors(path)
+    except (OSError, NotTensors) as error:
         raise CheckpointError(f"{path}: not a readable checkpoint: {error}") from error
     if not isinstance(part, dict):
         raise CheckpointError(f"{path}: holds a {type(part).__name__} instead of a dictionary")
+    if part.get("iteration") != iteration:
+        raise CheckpointError(f"{path}: is of iteration {part.get('iteration')}; checkpoints cannot be mixed")
     return part
 
 

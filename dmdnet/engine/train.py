@@ -19,15 +19,17 @@ from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.distributed import Launcher, World, processes
 from dmdnet.engine.logger import run_log
 from dmdnet.engine.progress import Clock, Progress, progress_line
+from dmdnet.engine.retention import Best
+from dmdnet.engine.run import Run, is_judged
 from dmdnet.engine.run_folder import Resume, find_resume, log_option_changes, run_folder, write_description
 from dmdnet.engine.run_lock import run_lock
+from dmdnet.engine.saving import Saver
 from dmdnet.engine.signals import stop_requests
 from dmdnet.engine.tensorboard import Board, first_faces, open_board, picture_grid
 from dmdnet.engine.validation import Validation
 from dmdnet.errors import CheckpointError, ConfigError
 from dmdnet.models.base import Model, build_model
 from dmdnet.models.means import RunningMeans
-from dmdnet.registry import plain
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
 
     Raises:
         DMDNetError: what a user can cause; the last checkpoint is then still whole.
-        SystemExit: 128 + signal, after SIGTERM or SIGINT and a checkpoint at the step's boundary.
+        SystemExit: 128 + signal, after SIGTERM, SIGINT or SIGUSR1 and a checkpoint at the step's boundary.
     """
     recipe = _recipe(options)
     with processes(options.device, options.dist_params, launcher) as world, stop_requests() as stop:
@@ -59,19 +61,24 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             judges = _validation_sets(options)
             check_apart({"datasets.train": dataset}, {f"datasets.{key}": judge for key, judge in judges.items()})
             model = build_model(options, world.device, pretrained=resume is None)
-            start, draws = _restore_state(model, options, resume) if resume else (0, 0)
+            best = Best.of(options)
+            start, draws, unjudged = _restore_state(model, options, resume, best) if resume else (0, 0, False)
             checkpoints = CheckpointFolder(root)
+            if world.main:
+                checkpoints.clean()
             if start >= recipe.total_iter:
                 logger.info("%s: already finished at iteration %d", options.name, start)
                 if world.main:  # again, since a run may have been killed between its last checkpoint and this
                     checkpoints.publish_latest(start)
-                return
+                if not unjudged or is_judged(root, start, world):
+                    return
             if world.main:
                 write_description(options)
             if resume is None:
                 model.setup(dataset)
             model.distribute()
-            validation = Validation(options, _validation_loaders(options, judges, world), world, root / "visualization")
+            loaders = _validation_loaders(options, judges, world)
+            validation = Validation(options, loaders, world, stop, root / "visualization")
             batches = iter(
                 build_loader(
                     dataset,
@@ -86,39 +93,36 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             )
             global_batch = entry.batch_size_per_gpu * world.size
             _log_start(options, model, world, start, global_batch)
-
-            # The loop
             board = open_board(root / "tb_logger", start, options.logger.use_tb_logger and world.main)
             means, clock = RunningMeans(), Clock(start, recipe.total_iter)
-            for iteration in range(start + 1, recipe.total_iter + 1):
-                # One step. Whatever draws from torch's generator in it is a function of (seed, iteration, rank).
-                batch = clock.wait(batches)
-                draws += global_batch
-                _seed_torch(options.manual_seed, iteration, world.rank)
-                means.add(model.step(batch, iteration))
-                last = iteration == recipe.total_iter
 
-                # What is seen of it
-                if iteration % options.logger.print_freq == 0 or last:
-                    _report(model, means, clock, board, progress, world, iteration, recipe.total_iter)
-                if _due(options.logger.image_freq, iteration) and board.shown:
-                    _write_pictures(model, batch, board, iteration)
+            # The loop
+            with Saver(checkpoints, options.logger, best) as saver:
+                run = Run(options, world, model, saver, stop, validation, board)
+                if unjudged:  # it was stopped before or during the validation that belongs to this iteration
+                    run.judge_late(start, draws)
+                for iteration in range(start + 1, recipe.total_iter + 1):
+                    # One step. Whatever draws from torch's generator in it is a function of (seed, iteration, rank).
+                    batch = clock.wait(batches)
+                    draws += global_batch
+                    _seed_torch(options.manual_seed, iteration, world.rank)
+                    means.add(model.step(batch, iteration))
+                    last = iteration == recipe.total_iter
 
-                # Checkpoint by the first rank, validation on all
-                stopping = world.highest(stop.signal)
-                saving = _due(options.logger.save_checkpoint_freq, iteration) or last or stopping
-                if saving:
-                    model.settle()  # nothing is saved that the host has not looked at
-                if saving and world.main:
-                    _save(checkpoints, model, options, iteration, draws, last)
-                if stopping:
-                    logger.warning(
-                        "stopped by signal %d after iteration %d; the same command continues", stopping, iteration
-                    )
-                    board.close()
-                    raise SystemExit(128 + stopping)
-                if validation.due(iteration) or (last and options.val.val_freq):
-                    board.scalars(validation.run(model, iteration), iteration)
+                    # What is seen of it
+                    if iteration % options.logger.print_freq == 0 or last:
+                        _report(model, means, clock, board, progress, world, iteration, recipe.total_iter)
+                    if _due(options.logger.image_freq, iteration) and board.shown:
+                        _write_pictures(model, batch, board, iteration)
+
+                    # Checkpoint by the first rank, stop or validation on all
+                    saved = last or _due(options.logger.save_checkpoint_freq, iteration)
+                    judged = validation.due(iteration, last)
+                    if saved:
+                        run.save(iteration, draws, unjudged=judged, last=last)
+                    run.leave_if_stopped(iteration, draws, saved, unjudged=judged)
+                    if judged:
+                        run.judge(iteration, draws, saved)
 
             board.close()
             logger.info("finished: %s", checkpoints.models / f"net_g_{recipe.total_iter}.pth")
@@ -184,8 +188,8 @@ def _skip_log(dataset: Any, root: Path, world: World) -> SkipLog:
     return SkipLog(len(dataset), dataset.max_bad_share, root / name)
 
 
-def _restore_state(model: Model, options: Options, resume: Resume) -> tuple[int, int]:
-    """Load a checkpoint into the model; return the iteration and the number of draws that it has used up."""
+def _restore_state(model: Model, options: Options, resume: Resume, best: Best | None) -> tuple[int, int, bool]:
+    """Load a checkpoint; return its iteration, the draws that it has used up, whether its validation is still due."""
     weights, state = resume.folder.load(resume.iteration)
     missing = [key for key in ("iteration", "draws", "options", "model") if key not in state]
     if missing:
@@ -193,17 +197,10 @@ def _restore_state(model: Model, options: Options, resume: Resume) -> tuple[int,
     log_option_changes(options, state["options"])
     model.load_weights(weights)
     model.load_state_dict(state["model"])
+    if best is not None and "best" in state:
+        best.load_state_dict(state["best"])
     logger.info("continuing %s from iteration %d", resume.folder.root, resume.iteration)
-    return int(state["iteration"]), int(state["draws"])
-
-
-def _save(
-    checkpoints: CheckpointFolder, model: Model, options: Options, iteration: int, draws: int, last: bool
-) -> None:
-    state = {"draws": draws, "options": plain(options), "model": model.state_dict()}
-    logger.info("checkpoint: %s", checkpoints.save(iteration, model.weights(), state))
-    if last:
-        checkpoints.publish_latest(iteration)
+    return int(state["iteration"]), int(state["draws"]), bool(state.get("unjudged", False))
 
 
 def _report(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dmdnet.config.options import Options
+from dmdnet.data.batch import FaceBatch
 from dmdnet.engine.distributed import World
+from dmdnet.engine.signals import StopRequest
 from dmdnet.evaluation.runner import evaluate
 from dmdnet.evaluation.summary import summarise
 from dmdnet.models.base import Model
@@ -17,33 +19,45 @@ from dmdnet.registry import METRICS
 logger = logging.getLogger(__name__)
 
 
+class Stopped(Exception):
+    """A signal came on some rank; all ranks have left at the same batch."""
+
+
 class Validation:
     """The validation sets of a run.
 
     Args:
         loaders: set name -> this rank's share of it.
+        stop: asked before each batch, on all ranks together.
         out_dir: where `val.save_img` puts the restored pictures; those of the validation before are replaced.
     """
 
-    def __init__(self, options: Options, loaders: Mapping[str, Any], world: World, out_dir: Path) -> None:
+    def __init__(
+        self, options: Options, loaders: Mapping[str, Any], world: World, stop: StopRequest, out_dir: Path
+    ) -> None:
         self._options = options
         self._loaders = loaders
         self._world = world
+        self._stop = stop
         self._out_dir = out_dir
         self._metrics = {name: METRICS.build(metric) for name, metric in options.val.metrics.items()}
 
-    def due(self, iteration: int) -> bool:
-        """Return whether to validate after `iteration`."""
+    def due(self, iteration: int, last: bool) -> bool:
+        """Return whether to validate after `iteration`: every `val_freq`, and after the last."""
         freq = self._options.val.val_freq
-        return bool(freq and self._loaders and iteration % freq == 0)
+        return bool(freq and self._loaders and (iteration % freq == 0 or last))
 
     def run(self, model: Model, iteration: int) -> dict[str, float]:
-        """Return `val_<set>/<mode>_<metric>` -> mean over the pictures of all ranks; log them."""
+        """Return `val_<set>/<mode>_<metric>` -> mean over the pictures of all ranks; log them.
+
+        Raises:
+            Stopped: a signal came; there are no values.
+        """
         found: dict[str, float] = {}
         for set_name, loader in self._loaders.items():
             evaluation = evaluate(
                 lambda batch, modes: model.restore(batch, modes),
-                loader,
+                self._until_stopped(loader),
                 metrics=self._metrics,
                 modes=self._options.val.modes,
                 set_name=set_name,
@@ -62,3 +76,13 @@ class Validation:
             )
             found |= {f"val_{set_name}/{name}": value for name, value in means.items()}
         return found
+
+    def _until_stopped(self, loader: Any) -> Iterator[FaceBatch]:
+        """Yield a loader's batches; ranks with fewer of them than others go on asking."""
+        batches = iter(loader)
+        for _ in range(self._world.highest(len(loader))):
+            if self._world.highest(self._stop.signal):
+                raise Stopped
+            batch = next(batches, None)
+            if batch is not None:
+                yield batch

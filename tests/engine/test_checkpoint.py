@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from dmdnet.engine import checkpoint
+from dmdnet.engine import durable
 from dmdnet.engine.checkpoint import CheckpointFolder, checkpoint_of_state
+from dmdnet.engine.durable import digest
 from dmdnet.errors import CheckpointError
 
 
@@ -129,7 +130,7 @@ class Crash(BaseException):
 @pytest.mark.parametrize("call", ["open", "fsync", "replace"])
 def test_a_crash_at_any_system_call_leaves_the_older_checkpoint(folder, monkeypatch, call):
     """Crash at the first, second, ... use of a call while checkpoint 30 is written, until it is written."""
-    target = (checkpoint, "open") if call == "open" else (os, call)
+    target = (durable, "open") if call == "open" else (os, call)
     original = getattr(*target) if call != "open" else open
     for crash_at in range(1, 20):
         count = iter(range(1, 100))
@@ -204,9 +205,9 @@ def test_a_crafted_checkpoint_executes_nothing(folder, tmp_path):
         sealed = json.loads((folder.states / "20.json").read_text())
         sealed["parts"]["training_states/20.state"] = {
             "bytes": state.stat().st_size,
-            "sha256": checkpoint._digest(state),
+            "sha256": digest(state),
         }
-        (folder.states / "20.json").write_text(json.dumps(sealed))
+        (folder.states / "20.json").write_text(json.dumps(sealed, indent=2))
         with pytest.raises(CheckpointError, match="not a readable checkpoint"):
             folder.load(20)
         assert not (tmp_path / "ran").exists()

@@ -1,0 +1,136 @@
+"""When and how checkpoints are written: at once, or by a background thread from a copy in the host's memory."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from dmdnet.config.options import LoggerOptions
+from dmdnet.engine.checkpoint import CheckpointFolder
+from dmdnet.engine.retention import Best, doomed
+from dmdnet.errors import DMDNetError
+
+logger = logging.getLogger(__name__)
+
+
+class Saver:
+    """Writes the checkpoints of a run; used as a context, it waits for the last one at the end.
+
+    With `logger.async_save` a step waits only for the copy of the state; a thread hashes, writes and flushes. One save
+    is under way at a time: the next waits for it. A failure, of either kind, is kept until the engine asks at the end
+    of the step, so that all ranks leave at the same one.
+    """
+
+    def __init__(self, checkpoints: CheckpointFolder, options: LoggerOptions, best: Best | None = None) -> None:
+        self.checkpoints = checkpoints
+        self.best = best
+        self.blocked_s = 0.0  # how long the last save kept the training waiting
+        self.saved_s = 0.0  # how long the last save took in all
+        self._options = options
+        self._thread: threading.Thread | None = None
+        self._copy: Any = None
+        self._failure: DMDNetError | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a save has failed."""
+        return self._failure is not None
+
+    def save(self, iteration: int, weights: Mapping[str, Any], state: Mapping[str, Any], last: bool = False) -> None:
+        """Write a checkpoint, then take away what `logger.keep_last` and `keep_best` do not keep."""
+        began = time.perf_counter()
+        self.wait()
+        write = partial(self._write, iteration, last, began, self.best.iterations() if self.best else ())
+        if self._options.async_save:
+            self._copy = host_copy((weights, state), self._copy)
+            self._thread = threading.Thread(target=write, args=self._copy, name="checkpoint")
+            self._thread.start()
+        else:
+            write(weights, state)
+        self.blocked_s = time.perf_counter() - began
+
+    def wait(self) -> None:
+        """Wait for the save that is under way."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def finish(self) -> None:
+        """Wait for the save that is under way.
+
+        Raises:
+            CheckpointError: it failed.
+        """
+        self.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raise the failure of a save.
+
+        Raises:
+            CheckpointError: what `CheckpointFolder.save` raised.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+    def _write(self, iteration: int, last: bool, began: float, best: tuple[int, ...], weights: Any, state: Any) -> None:
+        try:
+            safetensors = self._options.save_safetensors
+            path = self.checkpoints.save(iteration, weights, state, safetensors=safetensors)
+            if last:
+                self.checkpoints.publish_latest(iteration)
+            self.saved_s = time.perf_counter() - began
+            logger.info("checkpoint: %s", path)
+            self.checkpoints.purge(doomed(self.checkpoints.iterations(), iteration, self._options.keep_last, best))
+        except DMDNetError as error:
+            self._failure = error
+
+    def __enter__(self) -> Saver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.wait()
+        if error is None:
+            self.check()
+        elif self._failure is not None and error is not self._failure:
+            logger.error("%s", self._failure)  # the error that ends the run goes its way
+
+
+def host_copy(value: Any, old: Any = None) -> Any:
+    """Return nested mappings and lists with every tensor copied to the host: later steps do not change it.
+
+    Args:
+        old: an earlier copy that nobody needs any more; its memory is used again, which is several times faster.
+    """
+    copied = _copy(value, old)
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()  # the copies of all tensors are under way together
+    return copied
+
+
+def _copy(value: Any, old: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+        if not (isinstance(old, torch.Tensor) and _alike(old, value)):
+            old = torch.empty_like(value, device="cpu", pin_memory=value.device.type == "cuda")
+        return old.copy_(value, non_blocking=True)
+    if isinstance(value, Mapping):
+        known = old if isinstance(old, Mapping) else {}
+        return {key: _copy(item, known.get(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        row = old if isinstance(old, list | tuple) and len(old) == len(value) else [None] * len(value)
+        return type(value)(_copy(item, one) for item, one in zip(value, row, strict=True))
+    return value
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and one.stride() == other.stride()

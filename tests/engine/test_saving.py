@@ -1,0 +1,150 @@
+"""Saving in the background: what is written is the state at the step, one at a time, and nothing is lost or hidden."""
+
+import threading
+import time
+
+import pytest
+import torch
+
+from dmdnet.config.options import LoggerOptions
+from dmdnet.engine.checkpoint import CheckpointFolder
+from dmdnet.engine.saving import Saver, host_copy
+from dmdnet.engine.train import train
+from dmdnet.errors import CheckpointError
+
+BACKGROUND = LoggerOptions(async_save=True)
+
+
+def contents(weight):
+    return {"net_g": {"params": {"w": weight}, "network": {"type": "X"}}}, {"draws": 1, "model": {"m": [weight * 2]}}
+
+
+class Gate(CheckpointFolder):
+    """Saves when it is told to; counts how many do at once."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.open, self.inside, self.most, self.fail = threading.Event(), 0, 0, False
+
+    def save(self, *args, **keywords):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        assert self.open.wait(10)
+        self.inside -= 1
+        if self.fail:
+            raise CheckpointError("the disk is full")
+        return super().save(*args, **keywords)
+
+
+def save_and_fail(gate):
+    with Saver(gate, BACKGROUND) as saver:
+        saver.save(1, *contents(torch.zeros(1)))
+        raise ZeroDivisionError
+
+
+def save_and_wait(gate):
+    with Saver(gate, BACKGROUND) as saver:
+        saver.save(1, *contents(torch.zeros(1)))
+        saver.wait()
+        assert saver.failed
+
+
+@pytest.fixture
+def gate(tmp_path):
+    return Gate(tmp_path / "run")
+
+
+def test_training_goes_on_and_the_state_is_that_of_the_step(gate):
+    weight = torch.full((3, 2), 7.0)
+    with Saver(gate, BACKGROUND) as saver:
+        saver.save(1, *contents(weight))
+        weight.add_(1)  # the next step
+        assert gate.latest() is None
+        gate.open.set()
+    weights, state = gate.load(1)
+    assert torch.equal(weights["net_g"]["params"]["w"], torch.full((3, 2), 7.0))
+    assert torch.equal(state["model"]["m"][0], torch.full((3, 2), 14.0))
+
+
+def test_one_save_is_under_way_at_a_time_and_the_last_is_awaited(gate):
+    with Saver(gate, BACKGROUND) as saver:
+        saver.save(1, *contents(torch.zeros(1)))
+        threading.Timer(0.2, gate.open.set).start()
+        began = time.monotonic()
+        saver.save(2, *contents(torch.ones(1)))
+        assert time.monotonic() - began > 0.1  # it waited for the first
+    assert gate.most == 1
+    assert gate.iterations() == [2, 1]
+    assert gate.load(1)[0]["net_g"]["params"]["w"] == 0
+
+
+def test_the_last_save_is_awaited_when_the_run_ends_in_an_error(gate):
+    threading.Timer(0.1, gate.open.set).start()
+    with pytest.raises(ZeroDivisionError):
+        save_and_fail(gate)
+    assert gate.latest() == 1
+
+
+def test_a_failed_save_is_raised_when_asked_for_and_at_the_end(gate, caplog):
+    gate.fail = True
+    gate.open.set()
+    with pytest.raises(CheckpointError, match="disk is full"):
+        save_and_wait(gate)
+    with pytest.raises(ZeroDivisionError):
+        save_and_fail(gate)
+    assert "disk is full" in caplog.text  # the run's own error is not hidden by it, nor it by that
+
+
+def test_copies_use_their_memory_again_and_keep_strides():
+    state = {"a": torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last), "b": [torch.ones(2), 3], "c": (1, "x")}
+    first = host_copy(state)
+    assert first["a"].stride() == state["a"].stride()
+    place = first["a"].data_ptr()
+    assert place != state["a"].data_ptr()
+    state["a"] = state["a"] + 1
+    second = host_copy(state, first)
+    assert second["a"].data_ptr() == place
+    assert torch.equal(second["a"], state["a"])
+    assert second["c"] == (1, "x")
+    other = host_copy({"a": torch.zeros(5), "b": [], "c": None}, second)
+    assert torch.equal(other["a"], torch.zeros(5))
+
+
+def flat(value):
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {f"{key}/{name}": leaf for key, item in items for name, leaf in flat(item).items()}
+    return {"": value}
+
+
+def test_a_run_with_it_saves_the_same(tiny):
+    whole = []
+    for name, behind in (("now", False), ("behind", True)):
+        options = tiny(name=name, gan_start=2, logger={"async_save": behind})
+        train(options)
+        run = CheckpointFolder(f"{options.path.experiments_root}/{options.name}")
+        assert run.iterations() == [4, 2]
+        assert (run.models / "net_g_latest.pth").exists()
+        whole.append({number: flat(run.load(number)) for number in (2, 4)})
+    for number in (2, 4):
+        now, behind = (one[number] for one in whole)
+        assert now.keys() == behind.keys()
+        tensors = [key for key, value in now.items() if isinstance(value, torch.Tensor)]
+        assert len(tensors) > 100
+        assert [key for key in tensors if not torch.equal(now[key], behind[key])] == []
+
+
+def test_a_run_whose_save_fails_stops_at_the_next_boundary(tiny, monkeypatch):
+    options = tiny(logger={"async_save": True, "save_checkpoint_freq": 1}, train={"total_iter": 50})
+
+    def full(self, iteration, *args, **keywords):
+        if iteration == 3:
+            raise CheckpointError("net_g_3.pth: the disk is full")
+        return save(self, iteration, *args, **keywords)
+
+    save = CheckpointFolder.save
+    monkeypatch.setattr(CheckpointFolder, "save", full)
+    with pytest.raises(CheckpointError, match=r"net_g_3\.pth: the disk is full"):
+        train(options)
+    run = CheckpointFolder(f"{options.path.experiments_root}/{options.name}")
+    assert run.latest() in (2, 4)  # 4 was begun before the failure was asked for, if at all
