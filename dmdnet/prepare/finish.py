@@ -166,10 +166,13 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _link_folder(link: Path, root: Path) -> None:
-    """Make `link` lead to INPUT: a manifest names pictures below its own folder."""
+    """Make `link` lead to INPUT, by a relative path: a manifest names pictures below its own folder.
+
+    So INPUT and OUTPUT can be moved together, as a manifest can with its pictures.
+    """
     try:
         if link.is_symlink():
             link.unlink()
-        link.symlink_to(root.resolve(), target_is_directory=True)
+        link.symlink_to(os.path.relpath(root.resolve(), link.parent.resolve()), target_is_directory=True)
     except OSError as error:
         raise DataError(f"{link}: cannot be made a link to {root}: {error.strerror or error}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dmdnet.data.face_reader import MAX_FACE_PIXELS
 from dmdnet.errors import DataError, DMDNetError, FaceError
 from dmdnet.faces.align import align_face, ffhq_transform
 from dmdnet.faces.backend import FaceBackend, find_face, get_backend
@@ -129,6 +130,10 @@ class FaceFinder:
             raise DataError(f"{side} x {height} pixels are no aligned face, which is square; leave out --aligned")
         if side < self._options.min_face:
             raise FaceError(f"is {side} pixels wide, min_face asks for {self._options.min_face:g}")
+        if self._options.in_place and side * side > MAX_FACE_PIXELS:
+            raise DataError(
+                f"{side} x {side} pixels are more than data sets read; leave out --in-place to write it smaller"
+            )
         landmarks = self._landmarks_in_frame(rgb)
         embedding = self._backend.embed(rgb, landmarks)
         if not self._options.in_place and side != self._options.size:

@@ -209,6 +209,22 @@ class TestAligned:
         np.testing.assert_allclose(large.landmarks, template_landmarks(96), atol=1e-4)
         assert prepare(people, tmp_path / "out", faces=replace(aligned, in_place=True), workers=0).faces == 16
 
+    def test_in_place_moves_with_its_pictures(self, people, aligned, tmp_path):
+        prepare(people, tmp_path / "made" / "out", faces=replace(aligned, in_place=True), workers=0)
+        (tmp_path / "elsewhere").mkdir()
+        for folder in (people, tmp_path / "made"):
+            folder.rename(tmp_path / "elsewhere" / folder.name)
+        table = read_manifest(tmp_path / "elsewhere" / "made" / "out" / "faces.manifest")
+        assert all(table.storage.read(row.picture) for row in table)
+
+    def test_in_place_leaves_out_what_no_data_set_reads(self, people, aligned, tmp_path, monkeypatch):
+        monkeypatch.setattr("dmdnet.prepare.worker.MAX_FACE_PIXELS", 80 * 80)
+        write_person(people / "Ann", (200, 60, 60), 1, size=96, seed=4)
+        summary = prepare(people, tmp_path / "out", faces=replace(aligned, in_place=True), workers=0)
+        assert list(reasons_of(summary)) == ["Ann/1.png"]
+        assert "leave out --in-place" in reasons_of(summary)["Ann/1.png"]
+        assert prepare(people, tmp_path / "whole", faces=aligned, workers=0).failures == ()
+
     def test_what_is_not_aligned_is_listed(self, people, aligned, tmp_path, monkeypatch):
         write_image(people / "Ann" / "wide.png", np.full((64, 90, 3), 120, np.uint8))
         write_image(people / "Ann" / "off.png", np.full((64, 64, 3), (1, 250, 3), np.uint8))
