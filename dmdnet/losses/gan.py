@@ -57,7 +57,7 @@ def relative(maps: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
     return [one.float() - per_sample_mean(other).view(-1, *[1] * (one.dim() - 1)) for one, other in pairs]
 
 
-def squared_gradient(judge: Judge, image_BCHW: Tensor, boxes_B44: Tensor) -> Tensor:
+def squared_gradient(judge: Judge, image_BCHW: Tensor, boxes_B44: Tensor, part: str | None = None) -> Tensor:
     """Return |dD(x)/dx|^2 of each picture, (B,) float32, ready for a second derivative.
 
     D(x) is the mean of a map of logits, and of the maps: what the adversarial losses average, too. (BasicSR sums the
@@ -65,7 +65,7 @@ def squared_gradient(judge: Judge, image_BCHW: Tensor, boxes_B44: Tensor) -> Ten
     """
     image = image_BCHW.detach().float().requires_grad_()
     with without_autocast(image.device):
-        score_B = mean_over_maps(lambda logit: logit, judge(image, boxes_B44).maps)
+        score_B = mean_over_maps(lambda logit: logit, judge(image, boxes_B44).maps(part))
         (gradient,) = torch.autograd.grad(score_B.sum(), image, create_graph=True)
     return gradient.square().flatten(1).sum(dim=1)
 
@@ -77,6 +77,7 @@ class GANLoss(Loss):
     Args:
         gan_type: hinge, vanilla (binary cross-entropy with logits) or lsgan (least squares).
         relativistic: each logit is judged less the mean of the other picture's (relativistic average), on both sides.
+        part: which part of a `JointDiscriminator` it is about; by default the mean of all maps of all parts.
         r1_gamma: weight of half the discriminator's squared gradient at real pictures; 0: none.
         r1_every: iterations from one such penalty to the next; it counts so many times as much.
         start_iter: the first iteration of the term; the discriminator is not trained before it either.
@@ -90,6 +91,7 @@ class GANLoss(Loss):
         *,
         gan_type: GanType = "hinge",
         relativistic: bool = False,
+        part: str | None = None,
         r1_gamma: Annotated[float, Field(ge=0)] = 0.0,
         r1_every: Annotated[int, Field(gt=0)] = 16,
         loss_weight: float = 0.1,
@@ -98,15 +100,21 @@ class GANLoss(Loss):
         super().__init__(loss_weight=loss_weight, start_iter=start_iter)
         self.gan_type = gan_type
         self.relativistic = relativistic
+        self.part = part
         self.r1_every = r1_every
         self.r1_weight = r1_gamma / 2 * r1_every
 
+    @property
+    def name(self) -> str:
+        """The term's short name in logs: `gan`, or `gan_<part>`."""
+        return "gan" if self.part is None else f"gan_{self.part}"
+
     def forward(self, inputs: LossInput) -> Tensor:
         """Return the generator's side of each sample, (B,)."""
-        fake = inputs.judged_pred().maps
+        fake = inputs.judged_pred().maps(self.part)
         if not self.relativistic:
             return mean_over_maps(_GENERATOR[self.gan_type], fake)
-        real = inputs.judged_target().maps  # and the roles are exchanged
+        real = inputs.judged_target().maps(self.part)  # and the roles are exchanged
         return self.real_loss(fake, real) + self.fake_loss(real, fake)
 
     def real_loss(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
@@ -125,4 +133,4 @@ class GANLoss(Loss):
 
     def penalty(self, judge: Judge, real_BCHW: Tensor, boxes_B44: Tensor) -> Tensor:
         """Return the discriminator's squared gradient at each real picture, (B,); `r1_weight` is its weight."""
-        return squared_gradient(judge, real_BCHW, boxes_B44)
+        return squared_gradient(judge, real_BCHW, boxes_B44, self.part)

@@ -1,7 +1,7 @@
 """What a discriminator says of pictures, whatever the network.
 
 A discriminator is called with pictures (B, 3, H, W) in [-1, 1] and returns a map of logits (B, C, h, w), or a list of
-such maps. What else it can do it says in class attributes:
+such maps, or a mapping of names to such where it has several parts. What else it can do it says in class attributes:
 
     takes_boxes = True      called with (pictures, boxes), the component boxes (B, 4, 4) of each picture
     gives_features = True   called with `features=True` it returns (maps, features), features being a list of what
@@ -10,7 +10,7 @@ such maps. What else it can do it says in class attributes:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,19 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Judgement:
-    """The logits, and the features where they were asked for, of a batch of pictures."""
+    """The logits of each part, and the features where they were asked for, of a batch of pictures.
 
-    maps: tuple[Tensor, ...]
+    A discriminator that has no parts is one part without a name.
+    """
+
+    parts: Mapping[str, tuple[Tensor, ...]]
     features: tuple[Tensor, ...] = ()
+
+    def maps(self, part: str | None = None) -> tuple[Tensor, ...]:
+        """Return the maps of logits of one part, or of all."""
+        if part is not None:
+            return self.parts[part]
+        return tuple(logits for maps in self.parts.values() for logits in maps)
 
 
 class Judge:
@@ -45,9 +54,9 @@ class Judge:
         """Return what the discriminator says of the pictures, whose components are in the boxes."""
         arguments = (images_BCHW, boxes_B44) if self._takes_boxes else (images_BCHW,)
         if not self._features:
-            return Judgement(_maps(self._call(*arguments)))
+            return Judgement(_by_part(self._call(*arguments)))
         maps, features = self._call(*arguments, features=True)
-        return Judgement(_maps(maps), tuple(features))
+        return Judgement(_by_part(maps), tuple(features))
 
 
 def gives_features(network: object) -> bool:
@@ -55,5 +64,6 @@ def gives_features(network: object) -> bool:
     return bool(getattr(network, "gives_features", False))
 
 
-def _maps(logits: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return (logits,) if isinstance(logits, Tensor) else tuple(logits)
+def _by_part(logits: Any) -> dict[str, tuple[Tensor, ...]]:
+    parts: Mapping[str, Tensor | Sequence[Tensor]] = logits if isinstance(logits, Mapping) else {"": logits}
+    return {name: (maps,) if isinstance(maps, Tensor) else tuple(maps) for name, maps in parts.items()}

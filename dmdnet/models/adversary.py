@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +24,15 @@ class Adversary:
     Args:
         net: the discriminator, of whatever manner `dmdnet.losses.judgement` knows.
         optimisation: its optimiser.
+        losses: the adversarial losses that train it, at whatever iteration.
         features: the generator's losses look at its features.
     """
 
-    def __init__(self, net: nn.Module, optimisation: Optimisation, *, features: bool = False) -> None:
+    def __init__(
+        self, net: nn.Module, optimisation: Optimisation, losses: Sequence[GANLoss], *, features: bool = False
+    ) -> None:
         self.net = net.train()
+        self._losses = losses
         self.optimisation = optimisation
         self._frozen = Judge(net, features=features)
         self._forward: nn.Module = net
@@ -61,7 +66,9 @@ class Adversary:
                 f"network_d: {type(net).__name__} does not give its features, which FeatureMatchingLoss compares; take "
                 "MultiScaleDiscriminator, or the loss out"
             )
-        return cls(net, Optimisation(net, recipe.optim_d, recipe), features=objective.needs_features)
+        optimisation = Optimisation(net, recipe.optim_d, recipe)
+        losses: list[Any] = [loss for loss in objective.losses if loss.trains_discriminator and loss.loss_weight]
+        return cls(net, optimisation, losses, features=objective.needs_features)
 
     @torch.no_grad()
     def check(self, image_size: int, device: torch.device) -> None:
@@ -69,11 +76,13 @@ class Adversary:
 
         Raises:
             NetworkInputError: the pictures are too small for it.
+            ConfigError: its parts are not those that the losses are about.
         """
         self.net.eval()
         boxes = torch.tensor([0, 0, image_size, image_size], device=device).expand(1, 4, 4)
-        self._frozen(torch.zeros(1, 3, image_size, image_size, device=device), boxes)
+        judgement = self._frozen(torch.zeros(1, 3, image_size, image_size, device=device), boxes)
         self.net.train()
+        check_parts(judgement.parts, self._losses)
 
     def distribute(self) -> None:
         """Wrap the discriminator's own pass for data-parallel training."""
@@ -107,16 +116,19 @@ class Adversary:
         fakes = [output.image_BCHW.detach().float() for output in outputs.values()]
         weights_OB = torch.stack([output.weight_B for output in outputs.values()])
         boxes = torch.cat([boxes_B44] * (1 + len(fakes)))
-        maps = Judge(self.net, call=self._forward)(torch.cat([real_BCHW, *fakes]), boxes).maps
+        judgement = Judge(self.net, call=self._forward)(torch.cat([real_BCHW, *fakes]), boxes)
         batch = len(real_BCHW)
-        real_maps = [torch.cat([logits[:batch]] * len(fakes)) for logits in maps]
-        fake_maps = [logits[batch:] for logits in maps]
-        real_N = torch.stack([loss.real_loss(real_maps, fake_maps) for loss in losses]).sum(dim=0)
-        fake_N = torch.stack([loss.fake_loss(fake_maps, real_maps) for loss in losses]).sum(dim=0)
+        real_terms, fake_terms = [], []
+        for loss in losses:
+            maps = judgement.maps(loss.part)
+            real_maps = [torch.cat([logits[:batch]] * len(fakes)) for logits in maps]
+            fake_maps = [logits[batch:] for logits in maps]
+            real_terms.append(loss.real_loss(real_maps, fake_maps))
+            fake_terms.append(loss.fake_loss(fake_maps, real_maps))
         everyone = torch.ones_like(weights_OB[0])
         terms = {
             name: Term(_mean_over_outputs(value_N.view(len(fakes), batch), weights_OB), everyone, 1.0)
-            for name, value_N in (("l_d_real", real_N), ("l_d_fake", fake_N))
+            for name, value_N in (("l_d_real", _sum(real_terms)), ("l_d_fake", _sum(fake_terms)))
         }
         penalised = [loss for loss in losses if loss.has_penalty(iteration)]
         # The bare network's `forward`: nothing that compiles or wraps it has a second derivative. Its parameters are
@@ -125,6 +137,35 @@ class Adversary:
         for name, loss in zip(numbered(["l_d_r1"] * len(penalised)), penalised, strict=True):
             terms[name] = Term(loss.penalty(judge, real_BCHW, boxes_B44), everyone, loss.r1_weight)
         return terms
+
+
+def check_parts(parts: Collection[str], losses: Sequence[GANLoss]) -> None:
+    """Hold the parts of a discriminator against the losses that train it.
+
+    Raises:
+        ConfigError: a loss is about a part that is not there; a part is trained by no loss, or later than another
+            (its optimiser would then start with moments that say nothing).
+    """
+    starts: dict[str, int] = {}
+    for loss in losses:
+        if loss.part is not None and loss.part not in parts:
+            known = ", ".join(filter(None, parts)) or "none: take a JointDiscriminator"
+            raise ConfigError(f"train.losses: {type(loss).__name__} has part {loss.part!r}; network_d has {known}")
+        for part in parts if loss.part is None else [loss.part]:
+            starts[part] = min(starts.get(part, loss.start_iter), loss.start_iter)
+    idle = [part for part in parts if part not in starts]
+    if idle:
+        raise ConfigError(
+            f"network_d: no loss trains its part {', '.join(idle)}; add a GANLoss with that part, or take the part out"
+        )
+    if len({max(start, 1) for start in starts.values()}) > 1:
+        each = ", ".join(f"{part} from {start}" for part, start in starts.items())
+        raise ConfigError(f"train.losses: the parts of network_d start at different iterations ({each}); make the "
+                          "start_iter of their losses equal")  # fmt: skip
+
+
+def _sum(terms: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(terms)).sum(dim=0)
 
 
 def _mean_over_outputs(value_OB: Tensor, weight_OB: Tensor) -> Tensor:

@@ -15,21 +15,31 @@ from dmdnet.registry import ARCHS
 
 SMALL: dict[str, dict[str, Any]] = {
     "DMDNet": {"image_size": 64, "base_channels": 8, "dictionary_size": 3},
+    "ComponentDiscriminator": {"patch_size": 16, "base_channels": 4, "num_layers": 2},
+    "JointDiscriminator": {
+        "parts": {
+            "picture": {"type": "UNetDiscriminator", "base_channels": 4, "num_layers": 2},
+            "components": {"type": "ComponentDiscriminator", "patch_size": 16, "base_channels": 4, "num_layers": 2},
+        }
+    },
+    "UNetDiscriminator": {"base_channels": 4, "num_layers": 3, "encoder_logits": True},
     "MultiScaleDiscriminator": {"base_channels": 4, "num_scales": 2, "num_layers": 3},
 }
 
 
 def run(net: nn.Module) -> Iterator[Tensor]:
-    """Yield the outputs of a network: of a restorer with boxes and references, or of a picture to anything."""
+    """Yield the outputs of a network: of a restorer with boxes and references, or of a picture (and boxes)."""
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    face = [[12, 16, 26, 30], [36, 16, 50, 30], [26, 28, 38, 40], [20, 40, 46, 58]]
+    boxes = torch.tensor([face, face], dtype=torch.int32)
     if hasattr(net, "enrol"):
-        face = [[12, 16, 26, 30], [36, 16, 50, 30], [26, 28, 38, 40], [20, 40, 46, 58]]
-        boxes = torch.tensor([face, face], dtype=torch.int32)
         result = net(images, boxes, net.enrol(images, boxes))
         yield from (result.generic, result.specific)
         return
-    result = net(images)
-    yield from [result] if isinstance(result, Tensor) else result
+    result = net(images, boxes) if getattr(net, "takes_boxes", False) else net(images)
+    parts = result.values() if isinstance(result, dict) else [result]
+    for part in parts:
+        yield from [part] if isinstance(part, Tensor) else part
 
 
 @pytest.fixture(params=ARCHS.names())

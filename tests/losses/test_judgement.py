@@ -12,8 +12,8 @@ BOXES = torch.zeros(1, 4, 4, dtype=torch.int32)
 
 def test_one_map_and_many_are_both_maps():
     picture = torch.zeros(1, 3, 4, 4)
-    assert len(Judge(lambda image: image)(picture, BOXES).maps) == 1
-    assert len(Judge(lambda image: [image, image])(picture, BOXES).maps) == 2
+    assert len(Judge(lambda image: image)(picture, BOXES).maps()) == 1
+    assert len(Judge(lambda image: [image, image])(picture, BOXES).maps()) == 2
     assert Judge(lambda image: image)(picture, BOXES).features == ()
 
 
