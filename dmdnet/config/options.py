@@ -96,6 +96,9 @@ class PathOptions(Strict):
 class TrainOptions(Strict):
     """The optimisation: losses, optimisers, schedule, EMA.
 
+    `amp`: the type of convolutions; bf16 needs no loss scale, fp16 has one that adapts. `matmul_precision`:
+    "high" lets a GPU take TF32 (11 bits) for float32 convolutions and products. `accumulate`: batches of
+    `batch_size_per_gpu` that one iteration adds up before its update, as if they were one.
     `non_finite`: a step with a loss or a gradient that is NaN or infinite, on any rank, updates nothing; then the run
     stops, or skips it, up to `max_non_finite` in a row. `loss_spike`: a step whose loss is so many times the median
     of the 200 before is logged with its samples.
@@ -104,7 +107,9 @@ class TrainOptions(Strict):
     total_iter: Positive
     warmup_iter: NonNegative = 0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    amp: Literal["none", "bf16"] = "none"
+    amp: Literal["none", "bf16", "fp16"] = "none"
+    matmul_precision: Literal["highest", "high"] = "highest"
+    accumulate: Positive = 1
     grad_clip_norm: Annotated[float, Field(gt=0)] | None = None
     non_finite: Literal["stop", "skip"] = "stop"
     max_non_finite: Positive = 10

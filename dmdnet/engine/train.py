@@ -30,6 +30,7 @@ from dmdnet.engine.validation import Validation
 from dmdnet.errors import CheckpointError, ConfigError
 from dmdnet.models.base import Model, build_model
 from dmdnet.models.means import RunningMeans
+from dmdnet.ops.precision import set_matmul_precision
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             batches = iter(
                 build_loader(
                     dataset,
-                    entry,
+                    entry.model_copy(update={"batch_size_per_gpu": entry.batch_size_per_gpu * recipe.accumulate}),
                     phase="train",
                     rank=world.rank,
                     world_size=world.size,
@@ -91,7 +92,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                     skip_log=_skip_log(dataset, root, world),
                 )
             )
-            global_batch = entry.batch_size_per_gpu * world.size
+            global_batch = entry.batch_size_per_gpu * recipe.accumulate * world.size
             _log_start(options, model, world, start, global_batch)
             board = open_board(root / "tb_logger", start, options.logger.use_tb_logger and world.main)
             means, clock = RunningMeans(), Clock(start, recipe.total_iter)
@@ -150,6 +151,7 @@ def _set_backends(options: Options, world: World) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(options.deterministic)
     torch.backends.cudnn.benchmark = world.device.type == "cuda" and not options.deterministic
+    set_matmul_precision(_recipe(options).matmul_precision)
 
 
 def _seed_torch(seed: int, iteration: int, rank: int) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Literal
 
 import torch
@@ -31,12 +31,15 @@ from dmdnet.models.face_tensors import FaceTensors, face_tensors
 from dmdnet.models.finite import StepNumbers, Watch
 from dmdnet.models.generic_dictionary import DictionaryUsage, dictionary_faces
 from dmdnet.models.loading import load_exactly
+from dmdnet.models.loss_scale import LossScale
 from dmdnet.models.means import Mean, without
 from dmdnet.models.memory_format import convolutions_channels_last
 from dmdnet.models.modes import MODES, restore_modes
-from dmdnet.models.objective import Objective, Output, total
+from dmdnet.models.objective import Objective, Output, Term, joined, total
 from dmdnet.models.optimisation import Optimisation
 from dmdnet.registry import MODELS, Runtime
+
+_AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TrainingForward(nn.Module):
@@ -84,7 +87,7 @@ class DMDNetModel(Model):
         self.dictionary_init = dictionary_init
         self.channels_last = channels_last
         self.net_g: Any = networks["net_g"]
-        self.bfloat16 = False  # a test is float32, whatever its option file says of training
+        self.amp: torch.dtype | None = None  # a test is float32, whatever its option file says of training
         self.ema: EMA | None = None
         self.adversary: Adversary | None = None
         if channels_last:
@@ -100,7 +103,9 @@ class DMDNetModel(Model):
         if recipe is None:
             raise ConfigError(f"{self.options.name}: the options have no 'train'; add it, or use test.py")
         self.objective = Objective(build_losses(recipe.losses, self._weights_folder())).to(self.device)
-        self.bfloat16 = recipe.amp == "bf16"
+        self.amp = _AMP[recipe.amp]
+        self._scale = LossScale(self.device, enabled=recipe.amp == "fp16")
+        self._accumulate = recipe.accumulate
         self.optim_g = Optimisation(self.net_g, recipe.optim_g, recipe)
         self.adversary = Adversary.build(net_d, self.objective, recipe)
         if self.adversary is not None:
@@ -137,52 +142,102 @@ class DMDNetModel(Model):
             return
         # Spectral norm's u and v follow from the weights alone: equal on all ranks without a broadcast.
         self._forward = DistributedDataParallel(
-            self._forward, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=True
+            self._forward, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=self._accumulate == 1
         )
         if self.adversary is not None:
             self.adversary.distribute()
 
     def _autocast(self) -> AbstractContextManager:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
+        return torch.autocast(self.device.type, dtype=self.amp, enabled=self.amp is not None)
 
     def step(self, batch: FaceBatch, iteration: int) -> dict[str, Mean]:
         """Train on one batch; see the top of this file."""
-        faces = face_tensors(batch, self.device, self.channels_last)
         logs = {"lr": Mean.scalar(self.optim_g.set_learning_rate(iteration), self.device)}
-
-        # Both outputs and their losses
-        self._buffers.remember()
         adversary = self.adversary if self.adversary and self.objective.adversarial(iteration) else None
-        with self._autocast():
-            outputs = self._outputs(faces)
-            discriminator = adversary.freeze() if adversary else None
-            terms = self.objective(outputs, faces.gt_BCHW, faces.gt_boxes_B44, discriminator, iteration)
-        values = {name: term.value_B.detach() for name, term in terms.items()}
-        objective = total(terms)
-        logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms.items()}
-        norms = {"net_g": self.optim_g.backward(objective)}
-
-        # The discriminator, in one pass over real and restored pictures
+        steps = {"net_g": self.optim_g}
         if adversary:
+            steps["net_d"] = adversary.optimisation
             adversary.optimisation.set_learning_rate(iteration)
-            with self._autocast():
-                losses = self.objective.adversarial(iteration)
-                terms_d = adversary.terms(faces.gt_BCHW, faces.gt_boxes_B44, outputs, losses, iteration)
-            values |= {name: term.value_B.detach() for name, term in terms_d.items()}
-            logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms_d.items()}
-            norms["net_d"] = adversary.optimisation.backward(total(terms_d))
+        for optimisation in steps.values():
+            optimisation.zero_grad()
+
+        # The gradients of the whole batch, part by part
+        self._buffers.remember()
+        terms, objective = self._backward_in_parts(batch, adversary, iteration)
+        logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms.items()}
+        scale = self._scale.unscale([optimisation.optimizer for optimisation in steps.values()])
+        norms = {name: optimisation.gradient_norm() for name, optimisation in steps.items()}
 
         # Nothing is updated unless every number is finite: the device decides, the host does not wait for it
-        skip = self._watch.judge(StepNumbers(values, objective.detach(), norms, batch.names, iteration))
-        self.optim_g.step(skip)
-        if adversary:
-            adversary.optimisation.step(skip)
+        values = {name: term.value_B for name, term in terms.items()}
+        skip = self._watch.judge(StepNumbers(values, objective, norms, batch.names, iteration, scale))
+        for optimisation in steps.values():
+            optimisation.step(skip)
         self._buffers.undo(skip)
         if self.ema is not None:
             self.ema.update(iteration, skip)
         self._watch.settle_where_free()
         logs |= {f"grad_norm_{name}": Mean.scalar(norm, self.device) for name, norm in norms.items()}
         return without(logs, skip)
+
+    def _backward_in_parts(
+        self, batch: FaceBatch, adversary: Adversary | None, iteration: int
+    ) -> tuple[dict[str, Term], Tensor]:
+        """Add up the gradients of `train.accumulate` parts of the batch; they are those of the batch as a whole.
+
+        Each part counts by its samples, makes the same power iterations as the first, and only the last is reduced
+        over the ranks. Return the terms, without their graphs, and the generator's objective.
+        """
+        size = -(-len(batch) // self._accumulate)
+        parts = [batch.rows(slice(start, start + size)) for start in range(0, len(batch), size)]
+        if len(parts) == 1:
+            parts = [batch]
+        found, objectives = [], []
+        for number, part in enumerate(parts):
+            if number:
+                self._buffers.replay()
+            with ExitStack() as stack:
+                if number + 1 < len(parts):
+                    self._without_reduction(stack, adversary)
+                share = None if len(parts) == 1 else len(part) / len(batch)
+                terms, objective = self._backward(part, adversary, iteration, share)
+            found.append(terms)
+            objectives.append(objective)
+        return joined(found), torch.stack(objectives).sum()
+
+    def _backward(
+        self, batch: FaceBatch, adversary: Adversary | None, iteration: int, share: float | None
+    ) -> tuple[dict[str, Term], Tensor]:
+        """Add the gradients of one part, `share` of the batch (None: all of it), to those of both networks."""
+        faces = face_tensors(batch, self.device, self.channels_last)
+
+        def backward(terms: Mapping[str, Term]) -> Tensor:
+            loss = total(terms) if share is None else share * total(terms)
+            self._scale.scale(loss).backward()
+            return loss.detach()
+
+        # Both outputs and their losses
+        with self._autocast():
+            outputs = self._outputs(faces)
+            discriminator = adversary.freeze() if adversary else None
+            terms = self.objective(outputs, faces.gt_BCHW, faces.gt_boxes_B44, discriminator, iteration)
+        objective = backward(terms)
+
+        # The discriminator, in one pass over real and restored pictures
+        if adversary:
+            with self._autocast():
+                losses = self.objective.adversarial(iteration)
+                terms_d = adversary.terms(faces.gt_BCHW, faces.gt_boxes_B44, outputs, losses, iteration)
+            backward(terms_d)
+            terms = {**terms, **terms_d}
+        return terms, objective
+
+    def _without_reduction(self, stack: ExitStack, adversary: Adversary | None) -> None:
+        """Keep data-parallel training from reducing gradients that are not complete."""
+        modules = [self._forward, *((adversary.trained,) if adversary else ())]
+        for module in modules:
+            if isinstance(module, DistributedDataParallel):
+                stack.enter_context(module.no_sync())
 
     def settle(self) -> None:
         """Read the verdicts on the steps since the last call."""
@@ -236,8 +291,9 @@ class DMDNetModel(Model):
             load_exactly(self.adversary.net, weights["net_d"]["params"], "net_d")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the optimisers' states and what is known of steps that were left out."""
+        """Return the optimisers' states, the loss scale, and what is known of steps that were left out."""
         state = {"optim_g": self.optim_g.state_dict(), "non_finite": self._watch.state_dict()}
+        state["loss_scale"] = self._scale.state_dict()
         if self.adversary is not None:
             state["optim_d"] = self.adversary.optimisation.state_dict()
         return state
@@ -249,3 +305,4 @@ class DMDNetModel(Model):
             self.adversary.optimisation.load_state_dict(state["optim_d"])
         if "non_finite" in state:  # not in the checkpoints of version 0.1
             self._watch.load_state_dict(state["non_finite"])
+        self._scale.load_state_dict(state.get("loss_scale", {}))

@@ -96,3 +96,16 @@ def total(terms: Mapping[str, Term]) -> Tensor:
     """
     parts = [term.loss_weight * (term.value_B * term.weight_B).mean() for term in terms.values()]
     return torch.stack(parts).sum()
+
+
+def joined(parts: Sequence[Mapping[str, Term]]) -> dict[str, Term]:
+    """Return the terms of a batch from those of its parts, without their graphs."""
+    found: dict[str, Term] = {}
+    for name, first in parts[0].items():
+        values = [part[name].value_B.detach() for part in parts]
+        weights = [part[name].weight_B for part in parts]
+        whole = len(parts) == 1
+        found[name] = Term(
+            values[0] if whole else torch.cat(values), weights[0] if whole else torch.cat(weights), first.loss_weight
+        )
+    return found

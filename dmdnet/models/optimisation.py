@@ -43,10 +43,12 @@ class Optimisation:
             group["lr"] = base * factor
         return self._base[0] * factor
 
-    def backward(self, loss: Tensor) -> Tensor:
-        """Replace the gradients by those of `loss` and return their norm before clipping, on the device."""
+    def zero_grad(self) -> None:
+        """Forget the gradients of the step before."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+
+    def gradient_norm(self) -> Tensor:
+        """Return the norm of all gradients, before clipping, on the device; `step` clips by it."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         self._norm = torch.nn.utils.get_total_norm(gradients)
         return self._norm.detach()
@@ -58,7 +60,7 @@ class Optimisation:
             skip: (), float32 on the device: 1 leaves parameters, moments and step counts as they are, to the bit.
         """
         if self._clip is not None:
-            assert self._norm is not None, "backward comes before step"
+            assert self._norm is not None, "gradient_norm comes before step"
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self._clip, self._norm)
         if skip is None:
             self.optimizer.step()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dmdnet.ops.precision import at_least_float32, without_autocast
+from dmdnet.ops.precision import at_least_float32, full_float32_products
 
 
 def crop_components(features_BCHW: Tensor, boxes_B4: Tensor, size: int) -> Tensor:
@@ -32,7 +32,7 @@ def crop_components(features_BCHW: Tensor, boxes_B4: Tensor, size: int) -> Tenso
     """
     height, width = features_BCHW.shape[-2:]
     x0, y0, x1, y1 = boxes_B4.unbind(-1)
-    with without_autocast(features_BCHW.device):
+    with full_float32_products(features_BCHW.device):
         features_BCHW = at_least_float32(features_BCHW)
         rows_BSH = _crop_matrix(y0, y1, height, size, features_BCHW)
         columns_BSW = _crop_matrix(x0, x1, width, size, features_BCHW)
@@ -54,7 +54,7 @@ def paste_components(features_BCHW: Tensor, patch_BCSS: Tensor, boxes_B4: Tensor
     height, width = features_BCHW.shape[-2:]
     size = patch_BCSS.shape[-1]
     x0, y0, x1, y1 = boxes_B4.unbind(-1)
-    with without_autocast(features_BCHW.device):
+    with full_float32_products(features_BCHW.device):
         patch_BCSS = at_least_float32(patch_BCSS)
         rows_BHS, inside_BH = _paste_matrix(y0, y1, height, size, patch_BCSS)
         columns_BWS, inside_BW = _paste_matrix(x0, x1, width, size, patch_BCSS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal
 
 import torch
 
@@ -20,6 +21,16 @@ def without_autocast(device: torch.device) -> AbstractContextManager[object]:
 def at_least_float32(tensor: torch.Tensor) -> torch.Tensor:
     """Return the tensor in float32, or as it is in float64."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def set_matmul_precision(precision: Literal["highest", "high"]) -> None:
+    """Let CUDA devices take TF32 ("high") for float32 convolutions and products, or keep all 24 bits ("highest").
+
+    What must stay exact in spite of it (crops, pasting, degradations) is under `full_float32_products`.
+    """
+    wanted = {"highest": "ieee", "high": "tf32"}[precision]
+    torch.backends.cuda.matmul.fp32_precision = wanted
+    torch.backends.cudnn.conv.fp32_precision = wanted  # type: ignore[attr-defined]
 
 
 @contextmanager

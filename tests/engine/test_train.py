@@ -165,6 +165,25 @@ def test_kill_and_go_on_gives_the_same_bits_as_a_run_without_a_kill(option_file,
     assert_same_bits(whole, killed, 12)
 
 
+def test_adding_up_two_batches_takes_the_samples_of_one_twice_as_large(tiny, monkeypatch):
+    seen = []
+    step = DMDNetModel.step
+
+    def watched(self, batch, iteration):
+        seen.append((batch.names, batch.gt_BCHW.sum(dim=(1, 2, 3)).tolist()))
+        return step(self, batch, iteration)
+
+    monkeypatch.setattr(DMDNetModel, "step", watched)
+    train(tiny(name="added", train={"total_iter": 2, "accumulate": 2}))
+    added, seen[:] = seen[:], []
+    large = tiny(name="large", train={"total_iter": 2})
+    entry = large.datasets["train"].model_copy(update={"batch_size_per_gpu": 4})
+    train(large.model_copy(update={"datasets": {"train": entry}}))
+    assert added == seen
+    states = [run_of(options).load(2)[1]["draws"] for options in (tiny(name="added"), large)]
+    assert states == [8, 8]
+
+
 def test_a_damaged_checkpoint_costs_one_interval_not_the_run(tiny, caplog):
     whole, damaged = tiny(name="whole"), tiny(name="damaged")
     train(whole)
