@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 HELP = "write a fixed test set: aligned faces, degraded once, the same to the last byte every time"
 
@@ -30,10 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write or verify the set."""
-    import signal
-    import sys
-    import threading
-
     from dmdnet.data.test_set_pictures import Recipe
     from dmdnet.data.test_set_source import check_apart, open_source
     from dmdnet.data.test_sets import make_test_set, verify_test_set
@@ -46,12 +47,23 @@ def run(arguments: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print(f"\r{done} of {count}", end="\n" if done == count else "", file=sys.stderr, flush=True)
 
-    if threading.current_thread() is threading.main_thread():
-        # as Ctrl-C does: what is half made is removed on the way out
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    if arguments.verify:
-        files = verify_test_set(source, arguments.out, recipe, workers=arguments.workers, progress=progress)
-        print(f"{arguments.out}: all {files} files are the same")
-    else:
-        print(make_test_set(source, arguments.out, recipe, workers=arguments.workers, progress=progress))
+    with _exit_on_sigterm():
+        if arguments.verify:
+            files = verify_test_set(source, arguments.out, recipe, workers=arguments.workers, progress=progress)
+            print(f"{arguments.out}: all {files} files are the same")
+        else:
+            print(make_test_set(source, arguments.out, recipe, workers=arguments.workers, progress=progress))
     return 0
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does: what is half made is removed on the way out."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

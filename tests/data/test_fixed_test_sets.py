@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -207,6 +208,20 @@ def test_an_empty_folder_is_free(root, written, tmp_path):
     (tmp_path / "set").mkdir()
     make_test_set(open_source(root), tmp_path / "set", RECIPE)
     assert tree_hash(tmp_path / "set") == tree_hash(written)
+
+
+def test_sigterm_leaves_nothing_half_made(root, tmp_path, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def interrupted(*_, **__) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("dmdnet.data.test_sets.write_manifest", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        main(["degrade", str(root), str(tmp_path / "set"), "--preset", "x4", "--size", "64"])
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.slow
