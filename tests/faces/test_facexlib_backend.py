@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import warnings
 from dataclasses import replace
 
@@ -74,6 +75,16 @@ class RedSpot(torch.nn.Module):
 def test_it_is_a_back_end_and_loads_what_it_uses(random_backend):
     assert isinstance(random_backend, FaceBackend)
     assert "_recogniser" not in vars(random_backend)
+
+
+def test_nothing_is_fetched(weights, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a connection was asked for")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    backend = FacexlibBackend(device="cpu", weights=weights)
+    assert all(net.training is False for net in (backend._detector, backend._aligner, backend._recogniser))
 
 
 def test_landmarks_and_embeddings_have_their_shapes(random_backend, astronaut):
