@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-slow lint types format install clean-demo schema
+.PHONY: demo test test-slow test-chaos lint types format install clean-demo schema
 
 install: $(STAMP)
 
@@ -18,10 +18,13 @@ demo: $(STAMP)
 	bash scripts/demo.sh "$(BIN)/python" "$(DEMO)"
 
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not chaos" -n 2 --dist loadfile
+
+test-chaos: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m chaos
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not chaos"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
