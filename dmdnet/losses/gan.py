@@ -60,12 +60,16 @@ def relative(maps: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
 def squared_gradient(judge: Judge, image_BCHW: Tensor, boxes_B44: Tensor, part: str | None = None) -> Tensor:
     """Return |dD(x)/dx|^2 of each picture, (B,) float32, ready for a second derivative.
 
-    D(x) is the mean of a map of logits, and of the maps: what the adversarial losses average, too. (BasicSR sums the
-    logits: for one map of N of them, its gamma is this one divided by N^2.)
+    D(x) is the sum of a map's N logits over sqrt(N), and the mean of the maps. Of logits that see different parts of
+    the picture, this is the mean of their squared gradients, so that gamma means the same whatever N is; of one logit
+    a picture it is the published penalty. (BasicSR sums the logits: its gamma is this one divided by N.)
     """
     image = image_BCHW.detach().float().requires_grad_()
     with without_autocast(image.device):
-        score_B = mean_over_maps(lambda logit: logit, judge(image, boxes_B44).maps(part))
+        maps = judge(image, boxes_B44).maps(part)
+        score_B = torch.stack(
+            [logits.float().flatten(1).sum(dim=1) / logits[0].numel() ** 0.5 for logits in maps]
+        ).mean(dim=0)
         (gradient,) = torch.autograd.grad(score_B.sum(), image, create_graph=True)
     return gradient.square().flatten(1).sum(dim=1)
 

@@ -64,9 +64,16 @@ def test_the_squared_gradient_and_its_gradient_by_hand():
     image = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     found = squared_gradient(Judge(lambda x: [scale * x.square(), scale * x.square()]), image, BOXES)
     squares = image.square().flatten(1).sum(dim=1)
-    torch.testing.assert_close(found, (2 * 1.5 / 48) ** 2 * squares)
+    torch.testing.assert_close(found, (2 * 1.5) ** 2 / 48 * squares)
     found.sum().backward()
-    torch.testing.assert_close(scale.grad, 2 * 1.5 * (2 / 48) ** 2 * squares.sum())
+    torch.testing.assert_close(scale.grad, 2 * 1.5 * 2**2 / 48 * squares.sum())
+
+
+def test_of_logits_that_see_different_parts_it_is_the_mean_of_their_squared_gradients():
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for size in (8, 4, 2, 1):  # each logit is the sum of its patch: its squared gradient is the number of its pixels
+        net = Judge(lambda x, size=size: torch.nn.functional.avg_pool2d(x.sum(1, True), size) * size**2)
+        assert squared_gradient(net, image, BOXES).item() == pytest.approx(3 * size**2)
 
 
 def test_the_penalty_lowers_the_slope_of_a_discriminator():
