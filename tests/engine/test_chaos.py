@@ -160,9 +160,9 @@ def test_a_valid_checkpoint_is_there_after_every_system_call_of_saving_and_purgi
             is_whole(folder, (40,))
 
 
-def save_for_ever(root, numbers):
+def save_for_ever(root, start, numbers):
     with Saver(CheckpointFolder(root), KEEP_TWO) as saver:
-        for iteration in range(11, 10_000):
+        for iteration in range(start, 10_000):
             saver.save(iteration, *contents(iteration, numbers))
             saver.check()
     return 1
@@ -173,17 +173,17 @@ def kill_while_saving(root, trials, numbers, longest):
     chance = random.Random(0)
     folder = CheckpointFolder(root)
     folder.save(10, *contents(10, numbers))
-    halves = 0
+    halves, latest = 0, 10
     for _ in range(trials):
         pid = os.fork()
         if pid == 0:
-            save_for_ever(root, numbers)
+            save_for_ever(root, latest + 1, numbers)
             os._exit(97)
         time.sleep(chance.uniform(0.0, longest))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         halves += bool(list(root.rglob("*.tmp")))
-        is_whole(folder, range(10, 10_000), numbers)
+        latest = is_whole(folder, range(latest, 10_000), numbers)
         folder.clean()
         assert len(folder.iterations()) <= 3
     return halves
