@@ -73,7 +73,7 @@ def finish(
         mode = choose_people([record.photograph for record in finished], table.people)
         found = [face for record in finished for face in record.faces]
         assigned = assign_people(found, mode, same_person_distance)
-        rows = make_rows(assigned.people, table, same_person_distance)
+        rows = make_rows(assigned.people, table, same_person_distance, assigned.doubles)
         failures = [failure for record in finished for failure in record.failures]
         failures = sorted([*failures, *assigned.failures, *passed_over], key=_failure_key)
         failed = _write_failures(workspace.output / FAILED, failures)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dmdnet.data.storage.natural import natural_key
+from dmdnet.prepare.doubles import find_doubles
 from dmdnet.prepare.folders import find_person
 from dmdnet.prepare.identities import group_faces
 from dmdnet.prepare.options import People
@@ -31,11 +32,15 @@ class Person:
 
 @dataclass(frozen=True)
 class Assignment:
-    """The people; faces that are nobody's, and why; folders that seem not to be one person's."""
+    """The people; faces that are nobody's, and why; what seems wrong with folders, for people to read.
+
+    `doubles` are the keys of people who look like one, and must not be divided.
+    """
 
     people: tuple[Person, ...]
     failures: tuple[Failure, ...] = ()
     doubts: tuple[str, ...] = ()
+    doubles: tuple[tuple[str, str], ...] = ()
 
 
 def choose_people(photographs: Iterable[str], people: People) -> People:
@@ -70,7 +75,16 @@ def assign_people(faces: Sequence[FoundFace], people: People, same_person_distan
         doubts += [folder.doubt] if folder.doubt else []
         if folder.faces:
             found.append(Person(name, name, tuple(folder.faces)))
-    return Assignment(tuple(found), tuple(failures), tuple(doubts))
+    doubles = []
+    for one, other, distance in find_doubles([_embeddings(person) for person in found], same_person_distance):
+        names = found[one].name, found[other].name
+        doubts.append(f"{names[0]} and {names[1]} look like one person (distance {distance:.2f}): kept in one split")
+        doubles.append(names)
+    return Assignment(tuple(found), tuple(failures), tuple(doubts), tuple(doubles))
+
+
+def _embeddings(person: Person) -> np.ndarray:
+    return np.stack([face.embedding for face in person.faces])
 
 
 def _sorted_people(faces: Sequence[FoundFace], same_person_distance: float) -> tuple[Person, ...]:

@@ -31,7 +31,7 @@ def describe(summary: Summary) -> str:
     if summary.doubts:
         lines += [f"doubtful: {doubt}" for doubt in summary.doubts[:_SHOWN]]
         lines.append(
-            f"folders that may not be one person's: {len(summary.doubts)}; the same command with --people sort goes by "
+            f"doubts about folders: {len(summary.doubts)}; the same command with --people sort goes by "
             "the faces, with --people innermost by the deepest folders"
         )
     if summary.failures:

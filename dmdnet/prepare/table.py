@@ -32,17 +32,21 @@ class _Entry:
 
 
 def make_rows(
-    people: Sequence[Person], options: TableOptions, same_person_distance: float
+    people: Sequence[Person],
+    options: TableOptions,
+    same_person_distance: float,
+    doubles: Sequence[tuple[str, str]] = (),
 ) -> list[tuple[Row, FoundFace]]:
     """Return the rows of the table with their faces, ordered so that a near-duplicate follows what it duplicates.
 
     Faces are ordered by split, person and photograph. References are the person's other pictures without
-    near-duplicates, those of the target above all, in farthest-point order.
+    near-duplicates, those of the target above all, in farthest-point order. `doubles` are keys of people who stay in
+    one split.
     """
     faces = [face for person in people for face in person.faces]
     owners = [number for number, person in enumerate(people) for _ in person.faces]
     duplicates = find_duplicates(faces, same_person_distance)
-    splits = _splits(people, owners, duplicates, options)
+    splits = _splits(people, owners, duplicates, doubles, options)
     entries = [
         _Entry(face, owner, number, splits[owner], f"{folder_name(people[owner].name)}/{_stem(face)}")
         for number, (face, owner) in enumerate(zip(faces, owners, strict=True))
@@ -57,7 +61,11 @@ def _stem(face: FoundFace) -> str:
 
 
 def _splits(
-    people: Sequence[Person], owners: Sequence[int], duplicates: Duplicates, options: TableOptions
+    people: Sequence[Person],
+    owners: Sequence[int],
+    duplicates: Duplicates,
+    doubles: Sequence[tuple[str, str]],
+    options: TableOptions,
 ) -> list[str]:
     distinct = [0] * len(people)
     for owner, original in zip(owners, duplicates.of, strict=True):
@@ -70,7 +78,7 @@ def _splits(
     }
     split = split_people(
         {person.key: count for person, count in zip(people, distinct, strict=True)},
-        sorted(alike),
+        sorted({*alike, *doubles}),
         val_share=options.val_share,
         test_share=options.test_share,
         seed=options.seed,

@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 
 from dmdnet.data.farthest_points import farthest_points
-from dmdnet.prepare import order
+from dmdnet.prepare import doubles, order
+from dmdnet.prepare.doubles import find_doubles
 from dmdnet.prepare.duplicates import find_duplicates, find_lookalikes
 from dmdnet.prepare.identities import group_faces
 from dmdnet.prepare.names import face_stem, folder_name
+from dmdnet.prepare.options import TableOptions
 from dmdnet.prepare.order import reference_orders
 from dmdnet.prepare.people import assign_people, choose_people
 from dmdnet.prepare.record import Finished, FoundFace, from_line, to_line
 from dmdnet.prepare.scan import Failure
 from dmdnet.prepare.splits import split_people
+from dmdnet.prepare.table import make_rows
 
 LIMIT = 0.6
 PEOPLE = {f"{number:04}": 3 for number in range(2000)}
@@ -218,6 +221,44 @@ class TestSplits:
         split = split_people(PEOPLE, alike)
         assert all(split[one] == split[other] for one, other in alike)
         assert split == split_people(PEOPLE, [(b, a) for a, b in reversed(alike)])
+
+
+class TestDoubles:
+    def groups(self, centres, faces=4):
+        rng = np.random.default_rng(0)
+        return [np.array(centre) + rng.normal(0, 0.2 / np.sqrt(16), (faces, 8)) for centre in centres]
+
+    def test_one_person_under_two_names_is_found(self):
+        centres = np.eye(8)[[0, 1, 2, 0, 3]] * 0.6
+        ((one, other, distance),) = find_doubles(self.groups(centres), LIMIT)
+        assert (one, other) == (0, 3)
+        assert 0.1 < distance < 0.3
+
+    def test_where_everybody_is_alike_nobody_is_double(self):
+        assert find_doubles(self.groups(np.eye(8) * 0.2), LIMIT) == []
+        assert find_doubles(self.groups(np.eye(8)[:1]), LIMIT) == find_doubles([], LIMIT) == []
+
+    def test_they_are_named_and_stay_together(self, monkeypatch):
+        monkeypatch.setattr(doubles, "_BLOCK_ENTRIES", 20)  # several blocks
+        rng = np.random.default_rng(0)
+        faces = [
+            face(
+                f"{name}/{number}.png",
+                np.eye(8)[person] * 0.6 + rng.normal(0, 0.05, 8),
+                fingerprint=int(rng.integers(1 << 62)),
+            )
+            for name, person in (("Ann", 0), ("Bea", 1), ("Cem", 2), ("Holiday", 0), ("Zoe", 3))
+            for number in range(3)
+        ]
+        assigned = assign_people(faces, "folders", LIMIT)
+        assert assigned.doubles == (("Ann", "Holiday"),)
+        assert "Ann and Holiday look like one person" in assigned.doubts[0]
+        for seed in range(5):
+            options = TableOptions(seed=seed, val_share=0.3, test_share=0.3)
+            rows = [row for row, _ in make_rows(assigned.people, options, LIMIT, assigned.doubles)]
+            splits = {row.identity: row.split for row in rows}
+            assert splits["Ann"] == splits["Holiday"]
+            assert len(set(splits.values())) > 1
 
 
 class TestOrder:
