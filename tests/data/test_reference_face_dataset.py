@@ -304,3 +304,10 @@ def test_every_data_set_has_what_the_program_asks_of_one(name: str, root: Path) 
     assert all(hasattr(dataset, key) for key in asked)
     assert len(dataset.identities) == len(dataset) == 8
     assert len(dataset.parts) == 1
+
+
+def test_checksums_that_nobody_recorded_are_named(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    build(root)
+    assert "checksums" not in caplog.text
+    build(root, verify_checksums=True)
+    assert "has no checksums, so verify_checksums verifies nothing" in caplog.text
