@@ -149,8 +149,8 @@ class ReferenceFaceDataset:
             missing_landmarks=missing_landmarks,
         )
         if verify_checksums and not {"checksum", "degraded_checksum"} & self.manifest.arrays.keys():
-            logger.warning("%s: has no checksums, so verify_checksums verifies nothing; a manifest of `python -m dmdnet "
-                           "prepare` has them", self.manifest.origin)  # fmt: skip
+            logger.warning("%s: has no checksums, so verify_checksums verifies nothing; manifests of prepare have them",
+                           self.manifest.origin)  # fmt: skip
         on_device = degrade_on == "device" and phase == "train"
         self.lq = DegradedFaces(self.reader, self.selection, degradation, lq_landmarks, face_backend, on_device)
         self.has_gt = self.lq.has_gt
