@@ -173,10 +173,15 @@ class LoggerOptions(Strict):
 
 
 class DistOptions(Strict):
-    """torch.distributed: `auto` takes nccl on GPUs and gloo on CPUs."""
+    """torch.distributed: `auto` takes nccl on GPUs and gloo on CPUs.
+
+    `timeout_s` is the longest wait in a collective; `hang_timeout_s` how long a rank may give no sign of life before
+    it is named and all processes end.
+    """
 
     backend: Literal["auto", "nccl", "gloo"] = "auto"
     timeout_s: Positive = 600
+    hang_timeout_s: Positive = 100
 
 
 class Options(Strict):

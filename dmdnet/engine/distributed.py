@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from dmdnet.config.options import DistOptions
+from dmdnet.engine.pulse import Pulse
 from dmdnet.errors import ConfigError
 from dmdnet.models.means import Mean
 
@@ -63,13 +66,16 @@ class World:
 
 
 @contextmanager
-def processes(device: str, options: DistOptions, launcher: Launcher = "auto") -> Iterator[World]:
+def processes(
+    device: str, options: DistOptions, launcher: Launcher = "auto", log_folder: Path | None = None
+) -> Iterator[World]:
     """Join the run's processes; leave them at the end.
 
     Args:
         device: `auto`, `cuda` or `cpu`.
         launcher: "pytorch" reads torchrun's environment, "slurm" that of srun, "none" runs alone; "auto" is
             "pytorch" where torchrun started the process.
+        log_folder: where a rank that misses another writes its stacks.
 
     Raises:
         ConfigError: the environment does not fit the launcher, or there is no such device.
@@ -83,9 +89,15 @@ def processes(device: str, options: DistOptions, launcher: Launcher = "auto") ->
         return
     backend = options.backend if options.backend != "auto" else ("nccl" if place.type == "cuda" else "gloo")
     timeout = timedelta(seconds=options.timeout_s)
-    torch.distributed.init_process_group(backend, rank=rank, world_size=size, timeout=timeout)
+    store, _, _ = next(iter(rendezvous("env://", rank, size, timeout=timeout)))
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     control = torch.distributed.new_group(backend="gloo", timeout=timeout) if backend != "gloo" else None
-    yield World(rank, size, local_rank, place, control)
+    pulse = Pulse(store.clone(), rank, size, options.hang_timeout_s, log_folder)
+    pulse.start()
+    try:
+        yield World(rank, size, local_rank, place, control)
+    finally:
+        pulse.stop()
     # After an error the group is left to the end of the process: leaving it properly would wait for the other ranks.
     torch.distributed.destroy_process_group()
 

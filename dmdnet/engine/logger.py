@@ -1,16 +1,18 @@
-"""The log of a run: one file, and the console. Only rank 0 writes."""
+"""The log of a run: one file, and the console. Only rank 0 writes; a rank that fails has a file of its own."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dmdnet.engine.distributed import World
 from dmdnet.engine.progress import Progress, open_progress
+from dmdnet.engine.pulse import rank_log
 from dmdnet.errors import DMDNetError
 
 _ROOT = logging.getLogger("dmdnet")
@@ -48,9 +50,22 @@ def run_log(folder: Path, name: str, world: World) -> Iterator[Progress]:
         except DMDNetError as error:
             _ROOT.removeHandler(console)  # the command line prints it there
             _ROOT.error("%s", error)
+            _write_failure(folder, world, f"error: {error}\n")
+            raise
+        except Exception:
+            _write_failure(folder, world, traceback.format_exc())
             raise
         finally:
             for handler in handlers:
                 _ROOT.removeHandler(handler)
                 handler.close()
             _ROOT.setLevel(level)
+
+
+def _write_failure(folder: Path, world: World, text: str) -> None:
+    """Append why a rank failed to its `log_rank<N>.txt`; the launcher may show one rank's words only."""
+    try:
+        with open(rank_log(folder, world.rank), "a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} rank {world.rank} of {world.size}: {text}")
+    except OSError as error:  # the failure itself goes on its way
+        _ROOT.warning("%s: cannot be written: %s", folder, error.strerror)

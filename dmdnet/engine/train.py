@@ -49,7 +49,10 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
         SystemExit: 128 + signal, after SIGTERM, SIGINT or SIGUSR1 and a checkpoint at the step's boundary.
     """
     recipe = _recipe(options)
-    with processes(options.device, options.dist_params, launcher) as world, stop_requests() as stop:
+    with (
+        processes(options.device, options.dist_params, launcher, run_folder(options)) as world,
+        stop_requests() as stop,
+    ):
         root = run_folder(options)
         with run_lock(root, world), run_log(root, options.name, world) as progress:
             # Continue, start, or refuse

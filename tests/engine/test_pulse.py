@@ -1,0 +1,114 @@
+"""A rank that stops is named, and all processes end; what a failing rank leaves behind."""
+
+import os
+import re
+import signal
+import time
+from datetime import timedelta
+
+import pytest
+import torch
+
+from dmdnet.engine.distributed import World
+from dmdnet.engine.logger import run_log
+from dmdnet.engine.pulse import EXIT_CODE, Pulse, rank_log
+from dmdnet.errors import DataError
+
+TIMEOUT = 1.0
+
+
+@pytest.fixture
+def store():
+    return torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+
+def start_rank(port, rank, folder, work):
+    """Start a rank with a pulse in a forked process."""
+    pid = os.fork()
+    if pid == 0:
+        code = 98
+        try:
+            store = torch.distributed.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=5))
+            pulse = Pulse(store, rank, 2, TIMEOUT, folder)
+            pulse.start()
+            work()
+            pulse.stop()
+            code = 0
+        finally:
+            os._exit(code)
+    return pid
+
+
+def code_of(pid, within):
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    pytest.fail("the process did not end")
+
+
+def waiting_in_a_collective():
+    time.sleep(30)
+
+
+def test_a_stopped_rank_is_named_and_both_processes_end(store, tmp_path):
+    first = start_rank(store.port, 0, tmp_path, waiting_in_a_collective)
+    second = start_rank(store.port, 1, tmp_path, lambda: os.kill(os.getpid(), signal.SIGSTOP))
+    assert code_of(first, 10) == EXIT_CODE
+    assert code_of(second, 1) == -signal.SIGKILL
+    text = rank_log(tmp_path, 0).read_text()
+    assert re.search(rf"rank 0: rank 1 \(process {second} on .*\) has not been heard for 1 s", text)
+    assert "waiting_in_a_collective" in text  # where this rank was
+
+
+def test_a_slow_rank_and_one_that_has_left_are_not_missed(store, tmp_path):
+    pids = [start_rank(store.port, rank, tmp_path, lambda n=rank: time.sleep(0.1 + 2.5 * n)) for rank in range(2)]
+    assert [code_of(pid, 10) for pid in pids] == [0, 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_does_not_answer_ends_the_rank(tmp_path):
+    ready, done = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        held = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        os.write(done, held.port.to_bytes(2, "little"))
+        time.sleep(30)
+        os._exit(0)
+    try:
+        first = start_rank(int.from_bytes(os.read(ready, 2), "little"), 0, tmp_path, waiting_in_a_collective)
+        time.sleep(0.5)
+        os.kill(holder, signal.SIGSTOP)
+        assert code_of(first, 10) == EXIT_CODE
+        assert "the process that holds the store of the run" in rank_log(tmp_path, 0).read_text()
+    finally:
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
+
+
+@pytest.mark.parametrize("error", [DataError("a picture is broken"), ZeroDivisionError("division by zero")])
+def test_a_rank_that_fails_leaves_its_reason(tmp_path, error):
+    def fail():
+        with run_log(tmp_path, "demo", World(rank=1, size=2)):
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    text = rank_log(tmp_path, 1).read_text()
+    assert "rank 1 of 2" in text
+    assert str(error) in text
+    assert ("Traceback" in text) is isinstance(error, ZeroDivisionError)
+
+
+def test_a_stop_by_signal_is_no_failure(tmp_path):
+    def leave():
+        with run_log(tmp_path, "demo", World()):
+            raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        leave()
+    assert not rank_log(tmp_path, 0).exists()
