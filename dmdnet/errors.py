@@ -49,5 +49,11 @@ class NonFiniteLossError(DMDNetError, ArithmeticError):
     exit_code = 3
 
 
+class DeviceMemoryError(DMDNetError, MemoryError):
+    """A device has no memory left for a training step."""
+
+    exit_code = 4
+
+
 class NetworkInputError(DMDNetError, ValueError):
     """A tensor given to a network has the wrong shape or type."""

@@ -99,6 +99,10 @@ class TrainOptions(Strict):
     `amp`: the type of convolutions; bf16 needs no loss scale, fp16 has one that adapts. `matmul_precision`:
     "high" lets a GPU take TF32 (11 bits) for float32 convolutions and products. `accumulate`: batches of
     `batch_size_per_gpu` that one iteration adds up before its update, as if they were one.
+    `activation_checkpointing`: network_g computes activations again for the backward pass, for less memory.
+    `compile`: torch.compile for both networks, true or a mode of torch's. `freeze`: names of parts and parameters of
+    network_g, with wildcards, that are not trained. `lr_multipliers`: such names to factors of the learning rate; the
+    first that fits counts.
     `non_finite`: a step with a loss or a gradient that is NaN or infinite, on any rank, updates nothing; then the run
     stops, or skips it, up to `max_non_finite` in a row. `loss_spike`: a step whose loss is so many times the median
     of the 200 before is logged with its samples.
@@ -110,6 +114,10 @@ class TrainOptions(Strict):
     amp: Literal["none", "bf16", "fp16"] = "none"
     matmul_precision: Literal["highest", "high"] = "highest"
     accumulate: Positive = 1
+    activation_checkpointing: bool = False
+    compile: bool | Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = False
+    freeze: tuple[str, ...] = ()
+    lr_multipliers: Named[Annotated[float, Field(gt=0)]] = Field(default_factory=FrozenDict)
     grad_clip_norm: Annotated[float, Field(gt=0)] | None = None
     non_finite: Literal["stop", "skip"] = "stop"
     max_non_finite: Positive = 10

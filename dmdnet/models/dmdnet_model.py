@@ -26,6 +26,7 @@ from dmdnet.losses.base import build_losses
 from dmdnet.models.adversary import Adversary
 from dmdnet.models.base import Model
 from dmdnet.models.buffers import Buffers
+from dmdnet.models.compiling import compile_networks
 from dmdnet.models.ema import EMA
 from dmdnet.models.face_tensors import FaceTensors, face_tensors
 from dmdnet.models.finite import StepNumbers, Watch
@@ -33,10 +34,13 @@ from dmdnet.models.generic_dictionary import DictionaryUsage, dictionary_faces
 from dmdnet.models.loading import load_exactly
 from dmdnet.models.loss_scale import LossScale
 from dmdnet.models.means import Mean, without
+from dmdnet.models.memory import explained_shortage
 from dmdnet.models.memory_format import convolutions_channels_last
 from dmdnet.models.modes import MODES, restore_modes
 from dmdnet.models.objective import Objective, Output, Term, joined, total
 from dmdnet.models.optimisation import Optimisation
+from dmdnet.models.parameter_groups import freeze
+from dmdnet.models.recomputing import recompute_blocks
 from dmdnet.registry import MODELS, Runtime
 
 _AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -105,8 +109,9 @@ class DMDNetModel(Model):
         self.objective = Objective(build_losses(recipe.losses, self._weights_folder())).to(self.device)
         self.amp = _AMP[recipe.amp]
         self._scale = LossScale(self.device, enabled=recipe.amp == "fp16")
-        self._accumulate = recipe.accumulate
-        self.optim_g = Optimisation(self.net_g, recipe.optim_g, recipe)
+        self._recipe = recipe
+        self._frozen = freeze(self.net_g, recipe.freeze)
+        self.optim_g = Optimisation(self.net_g, recipe.optim_g, recipe, recipe.lr_multipliers)
         self.adversary = Adversary.build(net_d, self.objective, recipe)
         if self.adversary is not None:
             self.adversary.check(self.net_g.size.image_size, self.device)
@@ -114,6 +119,11 @@ class DMDNetModel(Model):
             self.ema = EMA(copy.deepcopy(self.net_g), self.net_g, recipe.ema_decay)
         self._watch = Watch(recipe.non_finite, recipe.max_non_finite, recipe.loss_spike, self.device)
         self._buffers = Buffers(self.networks().values())
+        if recipe.activation_checkpointing:
+            if recipe.compile:
+                raise ConfigError("train.compile and train.activation_checkpointing do not go together; take one out")
+            recompute_blocks(self.net_g)
+        compile_networks(self.networks().values(), recipe.compile, self.device)
         self._forward: nn.Module = TrainingForward(self.net_g).train()
         self._usage = DictionaryUsage()
 
@@ -141,8 +151,9 @@ class DMDNetModel(Model):
         if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
             return
         # Spectral norm's u and v follow from the weights alone: equal on all ranks without a broadcast.
+        one_part = self._recipe.accumulate == 1
         self._forward = DistributedDataParallel(
-            self._forward, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=self._accumulate == 1
+            self._forward, broadcast_buffers=False, gradient_as_bucket_view=True, static_graph=one_part
         )
         if self.adversary is not None:
             self.adversary.distribute()
@@ -162,8 +173,11 @@ class DMDNetModel(Model):
             optimisation.zero_grad()
 
         # The gradients of the whole batch, part by part
+        for module in self._frozen:
+            module.eval()  # `train` of the network sets it back
         self._buffers.remember()
-        terms, objective = self._backward_in_parts(batch, adversary, iteration)
+        with explained_shortage(batch, iteration, self.device, self._recipe):
+            terms, objective = self._backward_in_parts(batch, adversary, iteration)
         logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms.items()}
         scale = self._scale.unscale([optimisation.optimizer for optimisation in steps.values()])
         norms = {name: optimisation.gradient_norm() for name, optimisation in steps.items()}
@@ -188,7 +202,7 @@ class DMDNetModel(Model):
         Each part counts by its samples, makes the same power iterations as the first, and only the last is reduced
         over the ranks. Return the terms, without their graphs, and the generator's objective.
         """
-        size = -(-len(batch) // self._accumulate)
+        size = -(-len(batch) // self._recipe.accumulate)
         parts = [batch.rows(slice(start, start + size)) for start in range(0, len(batch), size)]
         if len(parts) == 1:
             parts = [batch]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dmdnet.config.options import TrainOptions
 from dmdnet.errors import CheckpointError
+from dmdnet.models.parameter_groups import groups
 from dmdnet.registry import OPTIMIZERS, SCHEDULERS, Component
 
 
@@ -25,23 +26,34 @@ class Optimisation:
         network: all of its parameters that require gradients are trained.
         optimizer: the optimiser's component.
         recipe: schedule, warm-up and clipping come from here.
+        multipliers: factors of the learning rate by patterns of the parameters' names (`parameter_groups`).
     """
 
-    def __init__(self, network: nn.Module, optimizer: Component, recipe: TrainOptions) -> None:
-        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimizer: torch.optim.Optimizer = OPTIMIZERS.build(optimizer, params=self.parameters)
-        self._base = [float(group["lr"]) for group in self.optimizer.param_groups]
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Component,
+        recipe: TrainOptions,
+        multipliers: Mapping[str, float] | None = None,
+    ) -> None:
+        parts = groups(network, multipliers or {})
+        self.parameters = [parameter for _, parameters in parts for parameter in parameters]
+        self.optimizer: torch.optim.Optimizer = OPTIMIZERS.build(
+            optimizer, params=[{"params": parameters} for _, parameters in parts]
+        )
+        self._rate = float(self.optimizer.param_groups[0]["lr"])
+        self._base = [self._rate * factor for factor, _ in parts]
         self._schedule = SCHEDULERS.build(recipe.scheduler or Component("ConstantLR"), total_iter=recipe.total_iter)
         self._warmup_iter = recipe.warmup_iter
         self._clip = recipe.grad_clip_norm
         self._norm: Tensor | None = None
 
     def set_learning_rate(self, iteration: int) -> float:
-        """Set the rates for `iteration` (a pure function of it) and return the first group's."""
+        """Set the rates for `iteration` (a pure function of it) and return that without a multiplier."""
         factor = self._schedule(iteration) * warmup_factor(iteration, self._warmup_iter)
         for group, base in zip(self.optimizer.param_groups, self._base, strict=True):
             group["lr"] = base * factor
-        return self._base[0] * factor
+        return self._rate * factor
 
     def zero_grad(self) -> None:
         """Forget the gradients of the step before."""

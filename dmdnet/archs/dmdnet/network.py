@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dmdnet.archs.dmdnet import published
-from dmdnet.archs.dmdnet.blocks import pair
+from dmdnet.archs.dmdnet.blocks import ResidualBlock, pair
 from dmdnet.archs.dmdnet.checks import check_faces, check_outputs, check_references
 from dmdnet.archs.dmdnet.decoder import Decoder
 from dmdnet.archs.dmdnet.dictionary import GenericDictionary, KeyValueHeads, read_specific
@@ -187,6 +187,16 @@ class DMDNet(nn.Module):
             keys, values, _ = self.encode_dictionary(images.to(device), boxes.to(device))
             self.generic.assign(start, keys, values)
         self.train(training)
+
+    def checkpoint_blocks(self) -> list[nn.Module]:
+        """Return the blocks whose activations can be computed again for the backward pass; none lies in another."""
+        residual = [layer for layer in self.decoder.to_rgb if isinstance(layer, ResidualBlock)]
+        encoders = [*self.degraded_encoder.stages, *self.reference_encoder.stages]
+        return [*encoders, self.decoder.context, *self.decoder.blocks, *residual]
+
+    def compile_regions(self) -> list[nn.Module]:
+        """Return the parts that gain from torch.compile: the convolutions; the reads between them are products."""
+        return [self.degraded_encoder, self.reference_encoder, self.decoder]
 
     @classmethod
     def published_options(cls, state: Mapping[str, object]) -> dict[str, int] | None:

@@ -1,0 +1,49 @@
+"""torch.compile in place: state dicts keep their names, and data-parallel wrappers come afterwards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+CompileOption = bool | str
+_BACKEND = "inductor"
+logger = logging.getLogger(__name__)
+
+
+def compile_networks(networks: Iterable[nn.Module], mode: CompileOption, device: torch.device) -> bool:
+    """Compile networks for `device`; return whether that is possible here. If not, one warning says why.
+
+    A network that names parts (`compile_regions()`) has these compiled, each by itself: what lies between them reads
+    masks on the host, or is as fast without.
+
+    Args:
+        mode: True or "default", or another of torch's modes; False does nothing.
+    """
+    if not mode:
+        return False
+    problem = _compiler_problem(device)
+    if problem is not None:
+        logger.warning("train.compile: no compiler works here (%s); the networks run as they are", problem)
+        return False
+    for network in networks:
+        regions = getattr(network, "compile_regions", lambda whole=network: [whole])
+        for region in regions():
+            region.compile(mode="default" if mode is True else mode, backend=_BACKEND)
+    return True
+
+
+def _compiler_problem(device: torch.device) -> str | None:
+    """Compile one line and run it; return what goes wrong."""
+    try:
+        torch.compile(_one_line, backend=_BACKEND)(torch.ones(8, device=device))
+    except (RuntimeError, OSError, ImportError) as error:  # no C++ compiler, no Triton, a cache that is not writable
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return lines[0] if lines else type(error).__name__
+    return None
+
+
+def _one_line(x: torch.Tensor) -> torch.Tensor:
+    return 2 * x + 1
