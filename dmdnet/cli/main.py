@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Sequence
 
 from dmdnet import __version__
-from dmdnet.cli import bench, check_data, degrade, manifest, prepare, restore, schema, test, train, weights
+from dmdnet.cli import bench, check_data, degrade, manifest, prepare, restore, runs, schema, test, train, weights
 from dmdnet.cli.reporting import reported
 
 COMMANDS = {
     "train": train,
     "test": test,
+    "runs": runs,
     "restore": restore,
     "prepare": prepare,
     "check-data": check_data,
