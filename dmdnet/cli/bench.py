@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+from dmdnet.cli.option_arguments import add_option_file, load
 
 HELP = "measure how fast this machine is"
+TRAIN_HELP = "measure a training step by an option file: each switch for speed alone, and all together"
 DATA_HELP = "measure decoding, degradations, the loader, and the batch path on a GPU"
 
 
@@ -18,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="ten seconds instead of minutes: rough figures from a few pictures"
     )
     data.set_defaults(bench=_run_data)
+    steps = kinds.add_parser("train", help=TRAIN_HELP, description=TRAIN_HELP, allow_abbrev=False)
+    add_option_file(steps)
+    steps.add_argument("--iterations", type=int, default=20, metavar="N", help="steps of each way (default 20)")
+    steps.add_argument("--without", nargs="+", default=[], metavar="NAME", help='leave ways out, as "compile"')
+    steps.add_argument("--json", metavar="FILE", help="also write the figures there, as JSON")
+    steps.add_argument("-o", "--out", metavar="FILE", help="also write the table there, as Markdown")
+    steps.set_defaults(bench=_run_train)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,17 +38,39 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_data(arguments: argparse.Namespace) -> int:
-    import json
+    from dmdnet.benchmarks.data import FULL, QUICK, report, run_data_benchmark
+
+    _check_writable(arguments)
+    return _write(arguments, result := run_data_benchmark(QUICK if arguments.quick else FULL, _say), report(result))
+
+
+def _run_train(arguments: argparse.Namespace) -> int:
+    from dmdnet.benchmarks.train import report, run_train_benchmark
+
+    options = load(arguments)
+    _check_writable(arguments)
+    result = run_train_benchmark(options, max(arguments.iterations, 1), tuple(arguments.without), _say)
+    return _write(arguments, result, report(result))
+
+
+def _say(line: str) -> None:
     import sys
 
-    from dmdnet.benchmarks.data import FULL, QUICK, report, run_data_benchmark
-    from dmdnet.files import check_writable, write_bytes
+    print(line, file=sys.stderr)
+
+
+def _check_writable(arguments: argparse.Namespace) -> None:
+    from dmdnet.files import check_writable
 
     for path in filter(None, (arguments.json, arguments.out)):
         check_writable(path)  # before minutes of work
-    extent = QUICK if arguments.quick else FULL
-    result = run_data_benchmark(extent, lambda line: print(line, file=sys.stderr))
-    text = report(result)
+
+
+def _write(arguments: argparse.Namespace, result: dict[str, Any], text: str) -> int:
+    import json
+
+    from dmdnet.files import write_bytes
+
     print(text, end="")
     if arguments.json:
         write_bytes(arguments.json, (json.dumps(result, indent=2) + "\n").encode())

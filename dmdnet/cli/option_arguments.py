@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from dmdnet.config import Options
 
 
-def add_option_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add -opt, the overrides, the launcher and the switches that change options."""
+def add_option_file(parser: argparse.ArgumentParser) -> None:
+    """Add -opt and the overrides."""
     parser.add_argument("-opt", "--opt", required=True, metavar="FILE", help="the option file (YAML)")
     add_overrides(parser)
+
+
+def add_option_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add -opt, the overrides, the launcher and the switches that change options."""
+    add_option_file(parser)
     parser.add_argument(
         "--launcher",
         choices=("auto", "none", "pytorch", "slurm"),
@@ -60,7 +65,7 @@ def load(arguments: argparse.Namespace) -> Options:
     from dmdnet.config import load_options
 
     try:
-        return load_options(arguments.opt, arguments.overrides, debug=arguments.debug)
+        return load_options(arguments.opt, arguments.overrides, debug=getattr(arguments, "debug", False))
     except ConfigError as error:
         if is_first_process():
             report(error)

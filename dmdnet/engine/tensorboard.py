@@ -76,8 +76,8 @@ def picture_grid(batch: FaceBatch, restored: Mapping[str, Tensor]) -> Tensor:
     if batch.gt_BCHW is not None:
         columns.append(batch.gt_BCHW)
     if batch.references is not None:
-        images_BRCHW = batch.references.images_BRCHW[:, :_GRID_REFERENCES]
-        shown_BR = batch.references.mask_BR[:, :_GRID_REFERENCES, None, None, None]
+        images_BRCHW = batch.references.images_BRCHW[:, :_GRID_REFERENCES].cpu()
+        shown_BR = batch.references.mask_BR[:, :_GRID_REFERENCES, None, None, None].cpu()
         columns += list((images_BRCHW * shown_BR).unbind(dim=1))
     rows_BCHW = torch.cat([column.cpu() for column in columns], dim=-1)
     return torch.cat(list(rows_BCHW), dim=-2)

@@ -18,6 +18,7 @@ from dmdnet.data.skips import SkipLog
 from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.distributed import Launcher, World, processes
 from dmdnet.engine.logger import run_log
+from dmdnet.engine.prefetch import on_device
 from dmdnet.engine.progress import Clock, Progress, progress_line
 from dmdnet.engine.retention import Best
 from dmdnet.engine.run import Run, is_judged
@@ -95,6 +96,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                     skip_log=_skip_log(dataset, root, world),
                 )
             )
+            batches = on_device(batches, world.device, recipe.prefetch)
             global_batch = entry.batch_size_per_gpu * recipe.accumulate * world.size
             _log_start(options, model, world, start, global_batch)
             board = open_board(root / "tb_logger", start, options.logger.use_tb_logger and world.main)

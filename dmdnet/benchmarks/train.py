@@ -1,0 +1,288 @@
+"""`python -m dmdnet bench train`: what each switch of training gives, in one run, against plain float32 eager."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dmdnet.benchmarks.plain_loop import plain_loop
+from dmdnet.benchmarks.timing import machine
+from dmdnet.benchmarks.train_variants import PLAIN, variants
+from dmdnet.config.options import Options
+from dmdnet.data.batch import FaceBatch
+from dmdnet.data.loading import build_dataset, build_loader
+from dmdnet.engine.prefetch import on_device
+from dmdnet.errors import ConfigError, DMDNetError
+from dmdnet.models import finite
+from dmdnet.models.base import Model, build_model
+from dmdnet.ops.precision import set_matmul_precision
+
+BY_HAND = "hand-written loop"
+AS_BY_HAND = "ours, as by hand"
+_KEPT_BATCHES = 4
+_WARM_UP = 2
+_ROUNDS = 5
+
+
+@dataclass
+class _Contender:
+    """One way to train: its step, and what was measured of it."""
+
+    step: Callable[[FaceBatch, int], None]
+    precision: str = "highest"
+    prefetch: bool = False
+    settle: Callable[[], None] = lambda: None
+    figures: dict[str, Any] = field(default_factory=dict)
+    iteration: int = 0
+    rounds: list[float] = field(default_factory=list)  # seconds a step
+
+    def run(self, batches: Iterator[FaceBatch], count: int) -> float:
+        """Take `count` steps and return the seconds spent waiting for their data."""
+        set_matmul_precision(self.precision)  # type: ignore[arg-type]
+        waited = 0.0
+        for _ in range(count):
+            before = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - before
+            self.iteration += 1
+            self.step(batch, self.iteration)
+        self.settle()
+        return waited
+
+
+def run_train_benchmark(
+    options: Options,
+    iterations: int = 20,
+    leave_out: tuple[str, ...] = (),
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Measure training by an option file, and return it as JSON can hold it.
+
+    `ways`: way -> `it_per_s` and `samples_per_s` of the step alone, `ratio` of samples a second to the plain way
+    (median over rounds that take turns), `with_loader_it_per_s`, `data_wait_share`, `peak_memory_mib` (CUDA),
+    `host_reads_per_step`, and `time_to_hand_written` of the project's loop in the form of the one written by hand.
+
+    Args:
+        options: of a training run; its `datasets.train` is read, nothing is written.
+        iterations: steps of each way, in rounds.
+        leave_out: names of switches that are not measured.
+        say: is told what is being measured.
+
+    Raises:
+        ConfigError: the options are not for training.
+    """
+    if options.train is None or "train" not in options.datasets:
+        raise ConfigError(f"{options.name}: bench train needs an option file with 'train' and 'datasets.train'")
+    cuda = torch.cuda.is_available() and options.device != "cpu"
+    device = torch.device("cuda" if cuda else "cpu")
+    torch.backends.cudnn.benchmark = cuda
+    say("reading some batches ...")
+    loader = _Loader(options, device)
+    kept = [next(loader.batches) for _ in range(_KEPT_BATCHES)]
+    ways: dict[str, _Contender] = {}
+    skipped: dict[str, str] = {}
+    for name, changed in variants(options, cuda, leave_out).items():
+        say(f"{name}: the first steps ...")
+        try:
+            ways[name] = _contender(changed, device, kept)
+        except DMDNetError as error:  # what cannot be had here (float16, memory) is no reason to give the rest up
+            skipped[name] = str(error)
+    if BY_HAND not in leave_out and options.network_d is None and kept[0].references is not None:
+        ways |= _by_hand(options, device, kept)
+    say("steps, taking turns ...")
+    rounds = min(_ROUNDS, iterations)
+    _take_turns(ways, kept, device, rounds, iterations // rounds)
+    for name, way in ways.items():
+        say(f"{name}: with the loader ...")
+        way.figures |= _with_loader(way, loader, device, iterations)
+    batch = len(kept[0])
+    result = {name: {**_speeds(way, ways[PLAIN], batch), **way.figures} for name, way in ways.items()}
+    if BY_HAND in ways:
+        ratios = [mine / theirs for mine, theirs in zip(ways[AS_BY_HAND].rounds, ways[BY_HAND].rounds, strict=True)]
+        result[AS_BY_HAND]["time_to_hand_written"] = round(statistics.median(ratios), 4)
+    return {
+        "options": options.name,
+        "device": device.type,
+        "batch": batch,
+        "iterations": iterations,
+        "ways": result,
+        "skipped": skipped,
+        "machine": machine(),
+    }
+
+
+class _Loader:
+    """The training data of the option file, endless."""
+
+    def __init__(self, options: Options, device: torch.device) -> None:
+        entry = options.datasets["train"]
+        assert options.train is not None
+        size = entry.batch_size_per_gpu * options.train.accumulate
+        self.dataset = build_dataset(entry, seed=options.manual_seed, phase="train")
+        whole = entry.model_copy(update={"batch_size_per_gpu": size})
+        pin = device.type == "cuda"
+        self.batches = iter(build_loader(self.dataset, whole, phase="train", pin_memory=pin))
+
+
+def _contender(options: Options, device: torch.device, kept: list[FaceBatch]) -> _Contender:
+    """Build a way, take its first steps alone, and count its memory and its host reads."""
+    assert options.train is not None
+    held = _start_counting_memory(device)
+    model = build_model(options, device)
+    recipe = options.train
+    way = _Contender(_step_of(model), recipe.matmul_precision, recipe.prefetch, model.settle)
+    way.run(_turns(kept), _WARM_UP)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        way.figures["peak_memory_mib"] = round((torch.cuda.max_memory_allocated(device) - held) / 2**20, 1)
+    if not recipe.compile or device.type == "cuda":
+        way.figures["host_reads_per_step"] = _host_reads(way, kept, device)
+    return way
+
+
+def _step_of(model: Model) -> Callable[[FaceBatch, int], None]:
+    def step(batch: FaceBatch, iteration: int) -> None:
+        model.step(batch, iteration)
+
+    return step
+
+
+def _by_hand(options: Options, device: torch.device, kept: list[FaceBatch]) -> dict[str, _Contender]:
+    """Return the loop written by hand, and the project's in the same precision and memory format."""
+    same = variants(options, cuda=False)["channels last"]
+    assert same.train is not None
+    train = same.train.model_copy(update={"optim_g": _fused(same.train.optim_g), "accumulate": 1})
+    ours = _contender(same.model_copy(update={"train": train}), device, kept)
+    _, _, step = plain_loop(options, device)
+    theirs = _Contender(step)
+    theirs.run(_turns(kept), _WARM_UP)
+    return {AS_BY_HAND: ours, BY_HAND: theirs}
+
+
+def _fused(optimizer: Any) -> Any:
+    return type(optimizer)(optimizer.type, {**optimizer.options, "implementation": "fused"})
+
+
+def _take_turns(
+    ways: dict[str, _Contender], kept: list[FaceBatch], device: torch.device, rounds: int, steps: int
+) -> None:
+    for _ in range(rounds):
+        for way in ways.values():
+            _synchronize(device)
+            start = time.perf_counter()
+            way.run(_turns(kept), steps)
+            _synchronize(device)
+            way.rounds.append((time.perf_counter() - start) / steps)
+
+
+def _with_loader(way: _Contender, loader: _Loader, device: torch.device, iterations: int) -> dict[str, float]:
+    batches = on_device(loader.batches, device, way.prefetch)
+    way.run(batches, 1)
+    _synchronize(device)
+    start = time.perf_counter()
+    waited = way.run(batches, iterations)
+    _synchronize(device)
+    elapsed = time.perf_counter() - start
+    return {"with_loader_it_per_s": round(iterations / elapsed, 3), "data_wait_share": round(waited / elapsed, 4)}
+
+
+def _speeds(way: _Contender, plain: _Contender, batch: int) -> dict[str, Any]:
+    seconds = statistics.median(way.rounds)
+    ratios = [theirs / mine for mine, theirs in zip(way.rounds, plain.rounds, strict=True)]
+    return {
+        "it_per_s": round(1 / seconds, 4),
+        "samples_per_s": round(batch / seconds, 3),
+        "ratio": round(statistics.median(ratios), 3),
+        "ratio_range": [round(min(ratios), 3), round(max(ratios), 3)],
+    }
+
+
+def _turns(kept: list[FaceBatch]) -> Iterator[FaceBatch]:
+    while True:
+        yield from kept
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _start_counting_memory(device: torch.device) -> int:
+    gc.collect()
+    if device.type != "cuda":
+        return 0
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
+
+
+class _HostReads(TorchDispatchMode):
+    """Counts values and shapes that go to the host. Without a GPU it cannot be told which would have to be waited for,
+    so that those of the reference mask, which is on the host anyway, are counted, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+        return function(*args, **(kwargs or {}))
+
+
+def _host_reads(way: _Contender, kept: list[FaceBatch], device: torch.device) -> float:
+    """Return how often a step waits for the device: torch's own count with CUDA, else what would read it there."""
+    if device.type == "cuda":
+        before = torch.cuda.get_sync_debug_mode()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                for batch in kept:
+                    way.iteration += 1
+                    way.step(batch, way.iteration)
+            finally:
+                torch.cuda.set_sync_debug_mode(before)
+        return sum("synchroniz" in str(item.message) for item in caught) / len(kept)
+    free, finite.free_to_read = finite.free_to_read, lambda verdict: False
+    try:
+        with _HostReads() as reads:
+            for batch in kept:
+                way.iteration += 1
+                way.step(batch, way.iteration)
+    finally:
+        finite.free_to_read = free
+    return reads.count / len(kept)
+
+
+def report(result: dict[str, Any]) -> str:
+    """Return the figures as Markdown."""
+    computer = result["machine"]
+    lines = [
+        f"{result['options']}: batch {result['batch']} on {computer['gpu'] or computer['cpu']}, {computer['cores']} "
+        f"cores; torch {computer['versions']['torch']}",
+        "",
+        "| | it/s | samples/s | to plain | with the loader, it/s | data wait | peak memory, MiB | host reads a step |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, way in result["ways"].items():
+        low, high = way["ratio_range"]
+        lines.append(
+            f"| {name} | {way['it_per_s']:.3g} | {way['samples_per_s']:.4g} "
+            f"| {way['ratio']:.2f} ({low:.2f}-{high:.2f}) "
+            f"| {way['with_loader_it_per_s']:.3g} | {way['data_wait_share']:.0%} | {way.get('peak_memory_mib', '-')} "
+            f"| {way.get('host_reads_per_step', '-')} |"
+        )
+    hand = result["ways"].get(AS_BY_HAND, {}).get("time_to_hand_written")
+    if hand is not None:
+        lines += ["", f"A step takes {hand:.3f} times that of the loop written by hand (median of rounds)."]
+    if result["device"] == "cpu":
+        lines += ["", "Host reads: without a GPU those of tensors that are on the host anyway are counted, too."]
+    lines += ["", *(f"Not measured: {name}: {reason}" for name, reason in result["skipped"].items())]
+    return "\n".join(lines).rstrip() + "\n"

@@ -1,0 +1,118 @@
+"""The benchmark of training, and the loop written by hand that it is measured against."""
+
+import json
+
+import pytest
+import torch
+import yaml
+
+from dmdnet.benchmarks.plain_loop import plain_loop
+from dmdnet.benchmarks.train import AS_BY_HAND, BY_HAND
+from dmdnet.benchmarks.train_variants import PLAIN, TOGETHER, variants
+from dmdnet.cli.main import main
+from dmdnet.config import load_options
+from dmdnet.data.demo_faces import make_demo_faces
+from dmdnet.data.loading import build_dataset, build_loader
+from dmdnet.models.base import build_model
+
+
+@pytest.fixture(scope="module")
+def option_file(tmp_path_factory):
+    """Write drawn faces and the option file of a tiny run on them."""
+    root = tmp_path_factory.mktemp("bench")
+    make_demo_faces(root, identities=2, images_per_identity=3, size=64)
+    options = {
+        "name": "tiny",
+        "model": {"type": "DMDNetModel"},
+        "device": "cpu",
+        "network_g": {"type": "DMDNet", "image_size": 64, "base_channels": 4, "dictionary_size": 4},
+        "datasets": {
+            "train": {
+                "name": "train",
+                "type": "ReferenceFaceDataset",
+                "layout": {
+                    "type": "CelebRefHQLayout",
+                    "dataroot_gt": str(root / "images"),
+                    "dataroot_landmarks": str(root / "landmarks"),
+                },
+                "image_size": 64,
+                "num_references": [1, 2],
+                "no_reference_prob": 0.3,
+                "batch_size_per_gpu": 2,
+            }
+        },
+        "train": {
+            "total_iter": 100,
+            "ema_decay": 0.9,
+            "grad_clip_norm": 5.0,
+            "optim_g": {"type": "Adam", "lr": 1.0e-3, "betas": [0.5, 0.999]},
+            "losses": [{"type": "L1Loss", "loss_weight": 10.0}, {"type": "ComponentL1Loss", "loss_weight": 2.0}],
+        },
+    }
+    path = root / "tiny.yml"
+    path.write_text(yaml.safe_dump(options))
+    return path
+
+
+def test_the_projects_loop_computes_what_one_written_by_hand_does(option_file):
+    """The same weights and the same average after ten steps, to the bit."""
+    options = load_options(option_file)
+    entry = options.datasets["train"]
+    batches = iter(build_loader(build_dataset(entry, seed=0, phase="train"), entry, phase="train"))
+    model = build_model(options, "cpu")
+    net, ema, step = plain_loop(options, torch.device("cpu"))
+    for iteration in range(1, 11):
+        batch = next(batches)
+        model.step(batch, iteration)
+        step(batch, iteration)
+    for theirs, ours in ((net, model.net_g), (ema, model.ema.module)):
+        state = ours.state_dict()
+        assert [name for name, value in theirs.state_dict().items() if not torch.equal(value, state[name])] == []
+
+
+def test_variants_change_one_switch_each(option_file):
+    found = variants(load_options(option_file), cuda=True, leave_out=("fp16",))
+    assert "fp16" not in found
+    assert found[PLAIN].train.amp == "none"
+    assert found[PLAIN].model.options["channels_last"] is False
+    assert found["bf16"].train.amp == "bf16"
+    assert found["bf16"].model == found[PLAIN].model
+    assert found["channels last"].train == found[PLAIN].train
+    together = found[TOGETHER]
+    assert (together.train.amp, together.train.matmul_precision, together.train.compile) == ("bf16", "high", True)
+    assert together.train.optim_g.options["implementation"] == "fused"
+    assert together.model.options["channels_last"] is True
+    assert "tf32" not in variants(load_options(option_file), cuda=False)
+
+
+def test_the_command_measures_every_way_and_writes_both_files(option_file, tmp_path, capsys):
+    out, table = tmp_path / "bench.json", tmp_path / "bench.md"
+    command = ["bench", "train", "-opt", str(option_file), "--iterations", "2"]
+    without = ["--without", "compile", "fp16", "recomputed activations"]
+    assert main([*command, *without, "--json", str(out), "-o", str(table)]) == 0
+    result = json.loads(out.read_text())
+    assert list(result["ways"]) == [
+        PLAIN,
+        "bf16",
+        "channels last",
+        "fused adam",
+        TOGETHER,
+        AS_BY_HAND,
+        BY_HAND,
+    ]
+    plain = result["ways"][PLAIN]
+    assert plain["ratio"] == 1
+    assert plain["samples_per_s"] == pytest.approx(2 * plain["it_per_s"], rel=1e-3)
+    assert 0 <= plain["data_wait_share"] < 1
+    assert result["ways"]["fused adam"]["host_reads_per_step"] <= 2  # of the mask, which is on the host anyway
+    assert result["ways"][AS_BY_HAND]["time_to_hand_written"] > 0
+    assert result["skipped"] == {}
+    text = capsys.readouterr().out
+    assert text == table.read_text()
+    assert f"| {TOGETHER} |" in text
+    assert "times that of the loop written by hand" in text
+
+
+def test_an_option_file_without_training_is_refused(option_file, capsys):
+    assert main(["bench", "train", "-opt", str(option_file), "--set", "train=~"]) == 2
+    assert "bench train needs an option file with 'train'" in capsys.readouterr().err
