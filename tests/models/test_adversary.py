@@ -193,3 +193,18 @@ def test_a_part_of_basicsr(adversarial, batch):
     settings = adversarial(LOSSES.component("GANLoss"), network_d=ARCHS.component("JointDiscriminator", parts=parts))
     logs = build_model(settings, "cpu").step(batch(), 1)
     assert all(mean.total.isfinite() for mean in logs.values())
+
+
+@pytest.mark.slow
+def test_penalties_go_with_compiled_networks_and_parts_of_a_batch(adversarial, batch, monkeypatch):
+    from dmdnet.models import compiling
+
+    monkeypatch.setattr(compiling, "_BACKEND", "aot_eager")  # differentiates as inductor does, and compiles nothing
+    losses = [LOSSES.component("GANLoss", part=part, r1_gamma=1.0, r1_every=1) for part in JOINT]
+    plain = adversarial(*losses, network_d=ARCHS.component("JointDiscriminator", parts=JOINT))
+    expected = build_model(plain, "cpu").step(batch((1, 2, 1, 1)), 1)
+    for changes in ({"compile": True}, {"accumulate": 2}):
+        settings = plain.model_copy(update={"train": plain.train.model_copy(update=changes)})
+        found = build_model(settings, "cpu").step(batch((1, 2, 1, 1)), 1)
+        for name, mean in expected.items():
+            assert found[name].value() == pytest.approx(mean.value(), rel=1e-3, abs=1e-5), (name, changes)
