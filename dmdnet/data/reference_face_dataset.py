@@ -81,7 +81,7 @@ class ReferenceFaceDataset:
         identity_range: use only people first <= n < last of the sorted people.
         landmark_cache: folder for landmarks that are missing and have to be made (default: where they belong).
         face_backend: what makes missing landmarks.
-        verify_checksums: hold every file against its checksum in the manifest.
+        verify_checksums: hold every file against its checksum in the manifest, else in the LMDB.
         bad_pictures: what a picture or landmark file that cannot be used does in training: `error` stops; `skip`
             goes on without it: for a target another record stands in, which one follows from the seed and the draw;
             for a reference the next one of the person, or nobody. Testing stops always: a test set with holes is
@@ -148,9 +148,9 @@ class ReferenceFaceDataset:
             verify_checksums=verify_checksums,
             missing_landmarks=missing_landmarks,
         )
-        if verify_checksums and not {"checksum", "degraded_checksum"} & self.manifest.arrays.keys():
-            logger.warning("%s: has no checksums, so verify_checksums verifies nothing; manifests of prepare have them",
-                           self.manifest.origin)  # fmt: skip
+        if verify_checksums and not _has_checksums(self.manifest):
+            logger.warning("%s: has no checksums, so verify_checksums verifies nothing; manifests of prepare and LMDBs "
+                           "of scripts/make_lmdb.py have them", self.manifest.origin)  # fmt: skip
         on_device = degrade_on == "device" and phase == "train"
         self.lq = DegradedFaces(self.reader, self.selection, degradation, lq_landmarks, face_backend, on_device)
         self.has_gt = self.lq.has_gt
@@ -296,6 +296,13 @@ class ReferenceFaceDataset:
 
     def _row(self, record: int) -> int:
         return int(self.selection.targets[record])
+
+
+def _has_checksums(manifest: Manifest) -> bool:
+    if {"checksum", "degraded_checksum"} & manifest.arrays.keys():
+        return True
+    first = manifest.without_references(0)
+    return manifest.storage.checksum(first.picture or first.degraded) is not None
 
 
 def _mirrored(face: Face, flip: bool) -> Face:

@@ -25,6 +25,9 @@ class NoPictures:
     def where(self, key: str) -> str:
         return key
 
+    def checksum(self, key: str) -> int | None:
+        return None
+
 
 def table(people: Mapping[str, int], **columns: list) -> Manifest:
     """Return a table of `people` (name: number of pictures); `columns` have one value a row."""

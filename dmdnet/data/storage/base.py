@@ -31,6 +31,10 @@ class Storage(Protocol):
         """Return what to call the file of a key in messages: its full path."""
         ...
 
+    def checksum(self, key: str) -> int | None:
+        """Return the CRC-32 that the storage has recorded of a key's file, None where it has none."""
+        ...
+
 
 class MountedStorage:
     """Several storages as one: the first part of a key says which (`lq/00001.png`).
@@ -55,6 +59,11 @@ class MountedStorage:
         """Return the full path of a key."""
         storage, rest = self._find(key)
         return storage.where(rest)
+
+    def checksum(self, key: str) -> int | None:
+        """Return the CRC-32 that the key's storage has recorded."""
+        storage, rest = self._find(key)
+        return storage.checksum(rest)
 
     def _find(self, key: str) -> tuple[Storage, str]:
         mount, _, rest = key.partition("/")
@@ -88,3 +97,7 @@ class ListedStorage:
     def where(self, key: str) -> str:
         """Return the full path of a key, the list's name for an empty one."""
         return self.storage.where(key) if key else self.name
+
+    def checksum(self, key: str) -> int | None:
+        """Return the CRC-32 that the storage has recorded."""
+        return self.storage.checksum(key)

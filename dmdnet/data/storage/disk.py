@@ -44,6 +44,10 @@ class DiskStorage:
         """Return the full path of a key."""
         return str(self.root / key)
 
+    def checksum(self, key: str) -> int | None:
+        """Return None: a folder records no checksums."""
+        return None
+
 
 def _pictures(folder: str | os.PathLike[str], prefix: str, real: str) -> Iterator[str]:
     """Yield the pictures below `folder`, whose path without links is `real`."""

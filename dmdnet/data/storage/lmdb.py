@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import threading
-import zlib
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import lmdb
 
 from dmdnet.data.storage.keys import check_key
-from dmdnet.data.storage.lmdb_lists import CHECKSUMS, META_INFO, read_checksums, read_names
+from dmdnet.data.storage.lmdb_lists import META_INFO, lmdb_key, read_checksums, read_names
 from dmdnet.data.storage.lmdb_pages import check_pages
 from dmdnet.data.storage.natural import natural_key
 from dmdnet.errors import DataError
@@ -32,14 +32,12 @@ class LMDBStorage:
 
     Args:
         root: the folder, `<name>.lmdb`.
-        verify_checksums: hold every value against `checksums.txt` (2 microseconds per 10 KB).
 
     Raises:
-        DataError: it is no LMDB, it is cut short, meta_info.txt is missing or does not list what is there, or
-            checksums are to be verified and there are none.
+        DataError: it is no LMDB, it is cut short, or meta_info.txt is missing or does not list what is there.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, verify_checksums: bool = False) -> None:
+    def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
         if not self.root.is_dir():
             reason = "is a file; an LMDB is a folder" if self.root.exists() else "there is no such folder"
@@ -53,22 +51,12 @@ class LMDBStorage:
                 f"{self.root}: {META_INFO} lists {listed:,} pictures, {DATA} holds {entries:,}; they do not belong "
                 "together, or one is of an unfinished copy. Copy both again"
             )
-        self.checksums = read_checksums(self.root) if verify_checksums else None
-        if verify_checksums and self.checksums is None:
-            raise DataError(
-                f"{self.root}: has no {CHECKSUMS} to verify against; LMDBs of scripts/make_lmdb.py have one"
-            )
-
-    @property
-    def has_checksums(self) -> bool:
-        """True when `checksums.txt` is there to verify against."""
-        return (self.root / CHECKSUMS).exists()
 
     def read(self, key: str) -> bytes:
         """Return the picture file of a key, given with or without its suffix.
 
         Raises:
-            DataError: there is none, its checksum is wrong, or LMDB cannot read it.
+            DataError: there is none, or LMDB cannot read it.
         """
         check_key(key, self.root)
         stem, suffix = os.path.splitext(key)
@@ -78,7 +66,7 @@ class LMDBStorage:
         except lmdb.Error as error:
             raise DataError(f"{self.where(key)}: cannot be read: {error}") from error
         if found is not None:
-            return self._checked(key, *found)
+            return found
         raise DataError(f"{self.where(key)}: there is no such picture; {META_INFO} lists what there is")
 
     def list_keys(self) -> list[str]:
@@ -89,16 +77,17 @@ class LMDBStorage:
         """Return the LMDB and the key, as if it were a path."""
         return str(self.root / key)
 
-    def _checked(self, key: str, name: str, data: bytes) -> bytes:
-        if self.checksums is not None:
-            found, expected = zlib.crc32(data), self.checksums.get(name)
-            if found != expected:
-                stored = "none" if expected is None else f"{expected:08x}"
-                raise DataError(
-                    f"{self.where(key)}: is damaged: its CRC-32 is {found:08x}, {CHECKSUMS} says {stored}; "
-                    "copy or make the LMDB again"
-                )
-        return data
+    def checksum(self, key: str) -> int | None:
+        """Return the CRC-32 of a key in checksums.txt; LMDBs of other software have no such file.
+
+        Raises:
+            DataError: checksums.txt cannot be read.
+        """
+        return self._checksums.get(lmdb_key(key), self._checksums.get(key))
+
+    @cached_property
+    def _checksums(self) -> dict[str, int]:
+        return read_checksums(self.root) or {}
 
 
 class _Environments:
@@ -113,15 +102,15 @@ class _Environments:
         self.lock = threading.Lock()
         self.opened: dict[Path, lmdb.Environment] = {}
 
-    def get(self, root: Path, names: Iterable[str]) -> tuple[str, bytes] | None:
-        """Return the first of `names` that is in the LMDB at `root`, and its value; None when none is."""
+    def get(self, root: Path, names: Iterable[str]) -> bytes | None:
+        """Return the value of the first of `names` that is in the LMDB at `root`; None when none is."""
         with self.lock:
             environment = self.opened.get(root) or self._open(root)
             with environment.begin() as transaction:
                 for name in names:
                     data = transaction.get(name.encode())
                     if data is not None:
-                        return name, bytes(data)
+                        return bytes(data)
         return None
 
     def close(self, root: Path) -> None:

@@ -21,8 +21,9 @@ def verify(
     """Read and decode every picture; yield what is wrong with those that cannot be used, place first.
 
     Args:
-        storage: an LMDBStorage with `verify_checksums` holds its pictures against its own checksums.
-        checksums: CRC-32 by key, such as a manifest's; keys that are not listed in the storage are missing pictures.
+        storage: its pictures are held against its own checksums, where it has them.
+        checksums: CRC-32 by key in place of the storage's own, such as a manifest's; keys that are not listed in the
+            storage are missing pictures.
         workers: threads.
         progress: called after each picture.
     """
@@ -30,7 +31,7 @@ def verify(
     def defect(key: str) -> str | None:
         try:
             data = storage.read(key)
-            expected = None if checksums is None else checksums.get(key)
+            expected = storage.checksum(key) if checksums is None else checksums.get(key)
             if expected is not None and (found := zlib.crc32(data)) != expected:
                 return f"{storage.where(key)}: was changed: its CRC-32 is {found:08x}, {expected:08x} was recorded"
             decode_image(data, storage.where(key))
