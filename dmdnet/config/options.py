@@ -100,10 +100,10 @@ class TrainOptions(Strict):
     "high" lets a GPU take TF32 (11 bits) for float32 convolutions and products. `accumulate`: batches of
     `batch_size_per_gpu` that one iteration adds up before its update, as if they were one.
     `activation_checkpointing`: network_g computes activations again for the backward pass, for less memory.
-    `compile`: torch.compile for both networks, true or a mode of torch's. `prefetch`: copy batches to a GPU beside
-    the step before. `freeze`: names of parts and parameters of
-    network_g, with wildcards, that are not trained. `lr_multipliers`: such names to factors of the learning rate; the
-    first that fits counts.
+    `compile`: torch.compile for both networks, true or a mode of torch's (not those with CUDA graphs: the
+    discriminator runs several times a step, and a graph's output is gone with its next run). `prefetch`: copy batches
+    to a GPU beside the step before. `freeze`: names of parts and parameters of network_g, with wildcards, that are
+    not trained. `lr_multipliers`: such names to factors of the learning rate; the first that fits counts.
     `non_finite`: a step with a loss or a gradient that is NaN or infinite, on any rank, updates nothing; then the run
     stops, or skips it, up to `max_non_finite` in a row. `loss_spike`: a step whose loss is so many times the median
     of the 200 before is logged with its samples.
@@ -116,7 +116,7 @@ class TrainOptions(Strict):
     matmul_precision: Literal["highest", "high"] = "highest"
     accumulate: Positive = 1
     activation_checkpointing: bool = False
-    compile: bool | Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = False
+    compile: bool | Literal["default", "max-autotune-no-cudagraphs"] = False
     prefetch: bool = True
     freeze: tuple[str, ...] = ()
     lr_multipliers: Named[Annotated[float, Field(gt=0)]] = Field(default_factory=FrozenDict)
