@@ -55,7 +55,7 @@ class _Clusters:
         self.apart = _apart(embeddings, photographs, threshold * _SAME_PHOTOGRAPH)
 
     def merge_all(self) -> None:
-        stale = np.arange(len(self.owner))
+        stale: np.ndarray = np.arange(len(self.owner))
         while len(stale):
             self._find_nearest(stale)
             self.active[self.active & (self.distance > self.limit)] = False
@@ -66,7 +66,7 @@ class _Clusters:
             stale = np.flatnonzero(lost)
 
     def labels(self) -> np.ndarray:
-        roots = np.arange(len(self.owner))
+        roots: np.ndarray = np.arange(len(self.owner))
         while not np.array_equal(roots, self.owner[roots]):
             roots = self.owner[roots]
         _, first, inverse = np.unique(roots, return_index=True, return_inverse=True)
