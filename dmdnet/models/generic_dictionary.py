@@ -97,23 +97,25 @@ class DictionaryUsage:
     """Adds up the weights of every read on the device; they are read on the host when statistics are asked for."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
+        self._names: tuple[str, ...] = ()
+        self._table: Tensor | None = None
 
     def add(self, weights: Mapping[str, Tensor]) -> None:
-        """Add the weights (B, S) of one step, by site."""
-        for name, weights_BS in weights.items():
-            usage_S = weights_BS.detach().float().sum(dim=0)
-            self._sums[name] = self._sums[name] + usage_S if name in self._sums else usage_S
+        """Add the weights (B, S) of one step, by site; what is not finite counts nothing."""
+        if not weights:
+            return
+        table = torch.stack([weights_BS.detach() for weights_BS in weights.values()]).float().sum(dim=1)
+        table = table.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+        self._names, self._table = tuple(weights), table if self._table is None else self._table + table
 
     def pop(self) -> dict[str, float]:
         """Return `usage_entropy/<site>` and `dead_slots/<site>` over all ranks, and start again."""
-        sums, self._sums = self._sums, {}
-        if not sums:
+        table, self._table = self._table, None
+        if table is None:
             return {}
-        table = torch.stack(list(sums.values()))
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(table)
         found: dict[str, float] = {}
-        for name, usage_S in zip(sums, table.cpu(), strict=True):
+        for name, usage_S in zip(self._names, table.cpu(), strict=True):
             found[f"usage_entropy/{name}"], found[f"dead_slots/{name}"] = usage_statistics(usage_S)
         return found
