@@ -44,6 +44,7 @@ def test_parts_penalties_and_relativistic_losses_over_two_ranks(write, tmp_path)
             assert torch.equal(value, second["state"][kind][key]), key
     assert any(key.startswith("net_d.parts.components") for key in alone["gradients"])
     for key, expected in alone["gradients"].items():
-        scale = expected.abs().max().clamp(min=1e-3)
-        # second derivatives, and differences of logits that are nearly equal: more rounding than elsewhere
+        # second derivatives, and differences of logits that are nearly equal: more rounding than elsewhere (the bias
+        # of relativistic logits has no gradient but rounding)
+        scale = expected.abs().max().clamp(min=1e-2)
         assert (first["gradients"][key] - expected).abs().max() <= 1e-3 * scale, key

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from golden_losses import GOLDEN, RECIPES, STEPS, golden_file, make_faces, series
 
-TOLERANCE = 1e-4
+TOLERANCE, NEAR_ZERO = 1e-4, 1e-5  # relative, absolute; other instruction sets and two threads came to a fifth of it
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_fifty_steps_give_the_losses_that_are_kept(recipe: str, faces: Path) -> 
     for name, values in expected.items():
         assert [value is None for value in found[name]] == [value is None for value in values], name
         for step, (mine, kept) in enumerate(zip(found[name], values, strict=True), start=1):
-            assert kept is None or mine == pytest.approx(kept, rel=TOLERANCE, abs=TOLERANCE), f"{name}, step {step}"
+            assert kept is None or mine == pytest.approx(kept, rel=TOLERANCE, abs=NEAR_ZERO), f"{name}, step {step}"
 
 
 def test_every_file_belongs_to_a_recipe_and_has_fifty_steps() -> None:
