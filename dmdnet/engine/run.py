@@ -38,6 +38,11 @@ class Run:
     validation: Validation
     board: Board
 
+    def prepare(self) -> None:
+        """After the first step, when the optimisers have their states: make room for saving in the background."""
+        if self.world.main and self.options.logger.async_save:
+            self.saver.prepare(self.model.weights(), {"model": self.model.state_dict()})
+
     def save(self, iteration: int, draws: int, *, unjudged: bool, last: bool = False) -> None:
         """Let rank 0 save; a failure is raised by `leave_if_stopped`."""
         self.model.settle()  # nothing is saved that the host has not looked at

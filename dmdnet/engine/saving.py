@@ -43,6 +43,12 @@ class Saver:
         """Whether a save has failed."""
         return self._failure is not None
 
+    def prepare(self, weights: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+        """Get the memory for the copies from the system, in the background: a first save would wait for it."""
+        if self._options.async_save and self._copy is None and self._thread is None:
+            self._thread = threading.Thread(target=self._make_room, args=((weights, state),), name="checkpoint-room")
+            self._thread.start()
+
     def save(self, iteration: int, weights: Mapping[str, Any], state: Mapping[str, Any], last: bool = False) -> None:
         """Write a checkpoint, then take away what `logger.keep_last` and `keep_best` do not keep."""
         began = time.perf_counter()
@@ -79,6 +85,9 @@ class Saver:
         """
         if self._failure is not None:
             raise self._failure
+
+    def _make_room(self, value: Any) -> None:
+        self._copy = _room_for(value)
 
     def _write(self, iteration: int, last: bool, began: float, best: tuple[int, ...], weights: Any, state: Any) -> None:
         try:
@@ -130,6 +139,17 @@ def _copy(value: Any, old: Any) -> Any:
         row = old if isinstance(old, list | tuple) and len(old) == len(value) else [None] * len(value)
         return type(value)(_copy(item, one) for item, one in zip(value, row, strict=True))
     return value
+
+
+def _room_for(value: Any) -> Any:
+    """Return an old copy for `host_copy`: tensors of the same shapes, written to, so that their memory is there."""
+    if isinstance(value, torch.Tensor):
+        return torch.empty_like(value, device="cpu", pin_memory=value.device.type == "cuda").fill_(0)
+    if isinstance(value, Mapping):
+        return {key: _room_for(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_room_for(item) for item in value]
+    return None
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -122,6 +122,8 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                         _write_pictures(model, batch, board, iteration)
 
                     # Checkpoint by the first rank, stop or validation on all
+                    if iteration == start + 1:
+                        run.prepare()
                     saved = last or _due(options.logger.save_checkpoint_freq, iteration)
                     judged = validation.due(iteration, last)
                     if saved:

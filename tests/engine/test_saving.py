@@ -110,6 +110,19 @@ def test_copies_use_their_memory_again_and_keep_strides():
     assert torch.equal(other["a"], torch.zeros(5))
 
 
+def test_room_is_made_once_and_used(gate):
+    gate.open.set()
+    weight = torch.ones(3, 2)
+    with Saver(gate, BACKGROUND) as saver:
+        saver.prepare(contents(weight)[0], {"model": {"m": [weight]}})
+        saver.wait()
+        room = saver._copy[1]["model"]["m"][0].data_ptr()
+        saver.save(1, *contents(weight))
+        saver.wait()
+        assert saver._copy[1]["model"]["m"][0].data_ptr() == room
+    assert gate.load(1)[1]["model"]["m"][0].sum() == 12
+
+
 def flat(value):
     if isinstance(value, dict | list | tuple):
         items = value.items() if isinstance(value, dict) else enumerate(value)
