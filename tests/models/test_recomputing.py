@@ -105,10 +105,16 @@ def _no_compiler(graph, inputs):
 def test_compiled_training_gives_the_same_numbers(model, batch, monkeypatch, backend):
     monkeypatch.setattr(compiling, "_BACKEND", backend)
     plain, compiled = model(gan_start=0), model(gan_start=0, compile=True)
-    for iteration, counts in enumerate(((2, 1), (1, 1), (2, 2)), 1):
+    logs = [each.step(batch((2, 1), seed=1), 1) for each in (plain, compiled)]
+    for name, mean in logs[0].items():
+        assert logs[1][name].value() == pytest.approx(mean.value(), rel=1e-4), name
+    for name, network in plain.networks().items():
+        found = dict(compiled.networks()[name].named_parameters())
+        for key, item in network.named_parameters():  # a gradient that is lost hardly shows in a norm
+            assert (found[key].grad - item.grad).norm() <= 1e-3 * item.grad.norm() + 1e-9, key
+    for iteration, counts in ((2, (1, 1)), (3, (2, 2))):
         logs = [each.step(batch(counts, seed=iteration), iteration) for each in (plain, compiled)]
-        for name, mean in logs[0].items():
-            assert logs[1][name].value() == pytest.approx(mean.value(), rel=1e-4), name
+        assert logs[1]["l_g_l1_generic"].value() == pytest.approx(logs[0]["l_g_l1_generic"].value(), rel=1e-3)
     assert not [name for name in compiled.weights()["net_g"]["params"] if "_orig_mod" in name]
 
 

@@ -195,8 +195,12 @@ class DMDNet(nn.Module):
         return [*encoders, self.decoder.context, *self.decoder.blocks, *residual]
 
     def compile_regions(self) -> list[nn.Module]:
-        """Return the parts that gain from torch.compile: the convolutions; the reads between them are products."""
-        return [self.degraded_encoder, self.reference_encoder, self.decoder]
+        """Return the parts that torch.compile speeds up and leaves correct.
+
+        Not the decoder: inductor (torch 2.11, CPU) loses its gradient to the finest styles, where eager and
+        aot_eager agree with each other (tests/models/test_recomputing.py).
+        """
+        return [self.degraded_encoder, self.reference_encoder]
 
     @classmethod
     def published_options(cls, state: Mapping[str, object]) -> dict[str, int] | None:
