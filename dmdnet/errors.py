@@ -52,7 +52,7 @@ class NonFiniteLossError(DMDNetError, ArithmeticError):
 class DeviceMemoryError(DMDNetError, MemoryError):
     """A device has no memory left for a training step."""
 
-    exit_code = 4
+    exit_code = 6
 
 
 class NetworkInputError(DMDNetError, ValueError):
