@@ -67,7 +67,7 @@ def bad_requests(tmp_path, photo, weights, two_faces):
         "no such choice": (good | {"face": "first"}, FaceError, "'first': expected only, largest, all"),
         "not a picture": (good | {"photo_path": tmp_path / "page.jpg"}, DataError, r"page\.jpg: is a web page"),
         "no photograph": (good | {"photo_path": tmp_path / "no.png"}, DataError, r"no\.png: there is no such file"),
-        "a folder": (good | {"photo_path": tmp_path}, DataError, "is a folder, a picture was expected"),
+        "a folder": (good | {"photo_path": tmp_path}, DataError, "is a folder, a file was expected"),
         "no output folder": (good | {"out": tmp_path / "no" / "out.png"}, DataError, "no does not exist"),
         "output suffix": (good | {"out": tmp_path / "out.doc"}, DataError, r"out\.doc: unknown kind of picture"),
         "output is the photograph": (good | {"out": photo}, DataError, "is the photograph itself"),
