@@ -19,6 +19,7 @@ from dmdnet.errors import ConfigError, DataError
 from dmdnet.registry import METRICS
 
 State = Literal["running", "finished", "stopped", "failed"]
+_CONTROLS = ("input", "wrong_person")  # modes that are compared with and do not judge a network
 _TAIL = 65536
 
 
@@ -100,7 +101,7 @@ def _tail(folder: Path) -> str:
 
 
 def _best(folder: Path, options: Options | None) -> tuple[str, float, int] | None:
-    """Return the best value of `logger.keep_best.metric`, or of the last metric of the last mode of the first set."""
+    """Return the best value of `logger.keep_best.metric`, or of the last metric that judges the network."""
     history = read_validations(folder)
     if options is None or not history:
         return None
@@ -118,7 +119,8 @@ def _metric_of(options: Options, names: list[str]) -> tuple[str | None, bool]:
     wanted = Best.of(options)
     if wanted is not None:
         return wanted.metric, wanted.higher
-    for name in reversed(names):
+    judging = [name for name in names if not any(f"/{mode}_" in name for mode in _CONTROLS)]
+    for name in reversed(judging or names):
         for metric, component in options.val.metrics.items():
             if name.endswith(f"_{metric}"):
                 kind: Any = METRICS.get(component.type)

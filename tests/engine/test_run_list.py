@@ -24,7 +24,9 @@ def folder_of(options):
 
 
 def test_a_run_through_its_states(option_file, monkeypatch):
-    path = option_file(val={"val_freq": 1, "metrics": {"psnr": {"type": "PSNR"}}, "modes": ["generic"]})
+    path = option_file(
+        val={"val_freq": 1, "metrics": {"psnr": {"type": "PSNR"}}, "modes": ["input", "generic", "wrong_person"]}
+    )
     content = yaml.safe_load(path.read_text())
     content["datasets"]["val"] = {**content["datasets"]["train"], "name": "people", "allow_split_overlap": True}
     path.write_text(yaml.safe_dump(content))
