@@ -201,10 +201,10 @@ def test_a_crafted_file_is_rejected_and_executes_nothing(tmp_path, case, suffix)
     canary, path = tmp_path / "canary", tmp_path / f"net_g_5{suffix}"
     CORPUS[case](path, canary)
     reset_peak()
-    before, began = peak_kilobytes(), time.monotonic()
+    before, began = peak_kilobytes(), time.process_time()
     with pytest.raises(WeightsError) as caught:
         load_network(path)
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began < 5.0  # a bomb that is unpacked takes minutes
     assert peak_kilobytes() - before < 200_000
     assert not canary.exists()
     text = str(caught.value)

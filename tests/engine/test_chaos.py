@@ -7,6 +7,7 @@ The children are forked and end as a killed process does: nothing is cleaned up.
 import builtins
 import json
 import os
+import pathlib
 import random
 import resource
 import shutil
@@ -96,6 +97,8 @@ class Death:
         builtins.open = open_unbuffered
         for name in ("fsync", "replace", "unlink"):
             self.wrap(os, name)
+        if hasattr(pathlib, "_normal_accessor"):  # Python 3.10: Path keeps its own hold of os.unlink
+            self.wrap(pathlib._normal_accessor, "unlink")
         return self
 
 
