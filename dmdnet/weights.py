@@ -11,7 +11,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from dmdnet.errors import WeightsError
+from dmdnet.tensor_files import NotTensors, read_tensors
 
 WEIGHTS_VARIABLE = "DMDNET_WEIGHTS"
 DEFAULT_FOLDER = "weights"
@@ -113,6 +116,22 @@ def find_weights(name: str, folder: str | os.PathLike[str] | None = None) -> Pat
             f"Delete it and get {entry.url} again"
         )
     return path
+
+
+def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Return the state dict in a weights file, or under its key `state_dict`; nothing in it is executed.
+
+    Raises:
+        WeightsError: the file cannot be read, is damaged, or holds something else.
+    """
+    try:
+        state = read_tensors(path)
+    except (OSError, NotTensors) as error:
+        raise WeightsError(f"{path}: not a readable weights file: {error}; download it again") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path}: holds something else than a state dict; download it again")
+    return state
 
 
 def describe_weights(folder: str | os.PathLike[str] | None = None) -> str:

@@ -21,6 +21,7 @@ from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.durable import digest
 from dmdnet.errors import CheckpointError, WeightsError
 from dmdnet.tensor_files import NotTensors, read_tensors
+from dmdnet.weights import read_state
 
 
 class Call:
@@ -226,6 +227,16 @@ def test_a_crafted_training_state_is_rejected_however_well_it_is_sealed(tmp_path
     manifest.write_text(json.dumps(sealed, indent=2))
     with pytest.raises(CheckpointError, match=r"5\.state: ") as caught:
         folder.load(5)
+    assert "\n" not in str(caught.value)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("case", CORPUS)
+def test_crafted_weights_of_a_loss_or_a_face_library_are_rejected(tmp_path, case):
+    canary, path = tmp_path / "canary", tmp_path / "vgg19-dcbb9e9d.pth"
+    CORPUS[case](path, canary)
+    with pytest.raises(WeightsError, match=r"vgg19-dcbb9e9d\.pth: ") as caught:
+        read_state(path)
     assert "\n" not in str(caught.value)
     assert not canary.exists()
 

@@ -13,7 +13,6 @@ import importlib
 import math
 import multiprocessing
 import os
-import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +28,7 @@ from dmdnet.faces.backend import Face
 from dmdnet.faces.landmarks import LEFT_EYE, LEFT_MOUTH_CORNER, RIGHT_EYE, RIGHT_MOUTH_CORNER, check_landmarks
 from dmdnet.faces.wflw import NUM_WFLW, wflw_to_68
 from dmdnet.registry import FACE_BACKENDS
-from dmdnet.weights import find_weights
+from dmdnet.weights import find_weights, read_state
 
 # RetinaFace looks at pictures of at most so many pixels, and magnifies those whose shorter side is smaller than that:
 # its smallest anchor is 16 pixels
@@ -151,11 +150,7 @@ class FacexlibBackend:
             # facexlib calls torchvision in the manner of an older version
             warnings.simplefilter("ignore", UserWarning)
             net = build()
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            raise WeightsError(f"{path}: not a readable weights file; download it again") from error
-        state = state.get("state_dict", state) if isinstance(state, dict) else {}
+        state = read_state(path)
         try:
             net.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
         except (RuntimeError, AttributeError) as error:

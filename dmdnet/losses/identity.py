@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from dmdnet.errors import ConfigError, WeightsError
 from dmdnet.losses.base import Loss, LossInput
 from dmdnet.losses.face_crop import CHIP_POINTS, FaceCrop, aligned_chip, centre_chip
-from dmdnet.losses.state_file import read_state
 from dmdnet.ops.precision import without_autocast
 from dmdnet.registry import LOSSES
-from dmdnet.weights import find_weights
+from dmdnet.weights import find_weights, read_state
 
 
 class FaceEmbedding(nn.Module):

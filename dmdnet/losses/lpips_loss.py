@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from dmdnet.errors import ConfigError, WeightsError
 from dmdnet.losses.base import Loss, LossInput, per_sample_mean
-from dmdnet.losses.state_file import read_state
 from dmdnet.registry import LOSSES
-from dmdnet.weights import find_weights
+from dmdnet.weights import find_weights, read_state
 
 Trunk = Literal["alex", "vgg"]
 _TRUNK_WEIGHTS = {"alex": "alexnet", "vgg": "vgg16"}  # by the names of dmdnet.weights

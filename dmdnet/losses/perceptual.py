@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from dmdnet.losses.base import Loss, LossInput, per_sample_mean
-from dmdnet.losses.state_file import read_state
 from dmdnet.losses.vgg import VGG19Features, check_layers
 from dmdnet.registry import LOSSES
-from dmdnet.weights import find_weights
+from dmdnet.weights import find_weights, read_state
 
 # The layers and weights of DFDNet's option file (Li et al., ECCV 2020), the same authors' network before DMDNet.
 DFDNET_LAYERS: Mapping[str, float] = {"conv1_1": 1 / 16, "conv2_1": 1 / 8, "conv3_1": 1 / 4, "conv4_1": 1.0}

@@ -7,9 +7,9 @@ from torchvision.models import vgg19
 from dmdnet.errors import ConfigError, WeightsError
 from dmdnet.losses.base import build_losses
 from dmdnet.losses.perceptual import StyleLoss, VGG19PerceptualLoss
-from dmdnet.losses.state_file import read_state
 from dmdnet.losses.vgg import LAYERS, VGG19Features
 from dmdnet.registry import LOSSES
+from dmdnet.weights import read_state
 
 
 def test_layers_are_torchvisions_convolutions():
