@@ -9,10 +9,12 @@ Shape suffixes: B batch, M metrics, C channels, H W pixels, 4 boxes x 4 corners.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from dmdnet.data.batch import FaceBatch
 from dmdnet.errors import DataError
@@ -22,7 +24,7 @@ from dmdnet.evaluation.records import Evaluation, MetricInfo, PictureRecord, Sam
 from dmdnet.evaluation.restoring import Restored, RestoreFunction, restore_batch
 from dmdnet.evaluation.samples import choose_samples, take_samples
 from dmdnet.images import to_hwc, write_image
-from dmdnet.metrics import Metric
+from dmdnet.metrics import Metric, MetricInput, MetricReferences
 from dmdnet.models.modes import MODES
 
 
@@ -61,7 +63,8 @@ def evaluate(
     for host_batch in loader:
         batch = host_batch.to(device, non_blocking=True)
         restored = restore_batch(restore, batch, tuple(modes))
-        scores = {mode: score(batch, answer, metrics, mode) for mode, answer in restored.items()}
+        target_memo: dict[Hashable, Any] = {}
+        scores = {mode: score(batch, answer, metrics, mode, target_memo) for mode, answer in restored.items()}
         records += _records(batch, restored, scores)
         take_samples(samples, batch, restored, scores, sheet_rows)
         if save_images and out_dir is not None:
@@ -75,7 +78,13 @@ def evaluate(
     return Evaluation(set_name, methods, infos, pictures, choose_samples(samples, sheet_rows))
 
 
-def score(batch: FaceBatch, answer: Restored, metrics: Mapping[str, Metric], mode: str = "") -> list[dict[str, float]]:
+def score(
+    batch: FaceBatch,
+    answer: Restored,
+    metrics: Mapping[str, Metric],
+    mode: str = "",
+    target_memo: dict[Hashable, Any] | None = None,
+) -> list[dict[str, float]]:
     """Return metric name -> value for every picture; NaN where it is not scored."""
     gt_BCHW = batch.gt_BCHW
     if gt_BCHW is not None and gt_BCHW.shape != answer.pictures_BCHW.shape:
@@ -83,14 +92,9 @@ def score(batch: FaceBatch, answer: Restored, metrics: Mapping[str, Metric], mod
             f"{batch.names[0]}: {mode or 'the method'} gives {_size(answer.pictures_BCHW)} pixels and the ground truth "
             f"has {_size(gt_BCHW)}; give the data set one size for both"
         )
-    boxes_B44 = batch.lq_boxes_B44 if batch.gt_boxes_B44 is None else batch.gt_boxes_B44
+    inputs = metric_input(batch, answer.pictures_BCHW, {} if target_memo is None else target_memo)
     unscored_B = torch.full((len(batch),), math.nan, dtype=torch.float64, device=batch.lq_BCHW.device)
-    columns = [
-        metric(answer.pictures_BCHW, gt_BCHW, boxes_B44)
-        if gt_BCHW is not None or not metric.needs_target
-        else unscored_B
-        for metric in metrics.values()
-    ]
+    columns = [metric(inputs) if inputs.has(metric.needs) else unscored_B for metric in metrics.values()]
     if not columns:
         return [{} for _ in range(len(batch))]
     value_BM = torch.stack(columns, dim=1).tolist()
@@ -98,6 +102,15 @@ def score(batch: FaceBatch, answer: Restored, metrics: Mapping[str, Metric], mod
         {name: math.nan if status == "no_references" else value for name, value in zip(metrics, row, strict=True)}
         for row, status in zip(value_BM, answer.status, strict=True)
     ]
+
+
+def metric_input(batch: FaceBatch, pred_BCHW: Tensor, target_memo: dict[Hashable, Any]) -> MetricInput:
+    """Return what metrics may look at: one method's pictures, and what the batch has beside them."""
+    boxes_B44 = batch.lq_boxes_B44 if batch.gt_boxes_B44 is None else batch.gt_boxes_B44
+    references = None
+    if batch.references is not None:
+        references = MetricReferences(batch.references.images_BRCHW, batch.references.mask_BR)
+    return MetricInput(pred_BCHW, batch.gt_BCHW, boxes_B44, references=references, target_memo=target_memo)
 
 
 def _records(

@@ -1,4 +1,4 @@
-"""What every metric is, and the pieces that they share: size checks, colour, regions of the face.
+"""What every metric is, what it is given, and how those of an option file are built.
 
 Shapes: B batch, C channels, H W pixels, 4 boxes x 4 corners. Pictures are uint8 RGB, rounded as they are saved to
 disk, so that a number here is the number that any other tool finds in the saved files.
@@ -6,128 +6,164 @@ disk, so that a number here is the number that any other tool finds in the saved
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
-import torch
-from torch import nn
+import numpy as np
+from torch import Tensor, nn
 
-from dmdnet.errors import DataError
+from dmdnet.errors import ConfigError, DataError, WeightsError
+from dmdnet.registry import METRICS, Component
 
-Color = Literal["rgb", "y"]
-Region = Literal["image", "components", "left_eye", "right_eye", "mouth"]
-
-# Rows of the boxes that make up a region; row 2, the nose, is carried along and never used.
-REGION_BOXES: dict[str, tuple[int, ...]] = {
-    "components": (0, 1, 3),
-    "left_eye": (0,),
-    "right_eye": (1,),
-    "mouth": (3,),
-}
+Need = Literal["target", "landmarks", "references"]
 
 
-class Metric(nn.Module):
+@dataclass(frozen=True)
+class MetricInput:
+    """Pictures of one method beside what they may be held against. All pictures are uint8 RGB of one size.
+
+    Attributes:
+        pred_BCHW: the pictures to score.
+        target_BCHW: the ground truth; None for sets without.
+        boxes_B44: int32 component boxes x0 y0 x1 y1 (the far corner is not included) of the target.
+        landmarks_B682: float32 landmarks x y of the target; a row of NaN where none were found.
+        references: pictures of the right person, also where the method was given none or another person's.
+        pred_memo: for work on the prediction that several metrics share.
+        target_memo: the same for target and references; every method's answers to one batch share it.
+    """
+
+    pred_BCHW: Tensor
+    target_BCHW: Tensor | None = None
+    boxes_B44: Tensor | None = None
+    landmarks_B682: Tensor | None = None
+    references: MetricReferences | None = None
+    pred_memo: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+    target_memo: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    def has(self, needs: frozenset[Need]) -> bool:
+        """Return whether everything in `needs` is there."""
+        there = {
+            "target": self.target_BCHW,
+            "landmarks": self.landmarks_B682,
+            "references": self.references,
+        }
+        return all(there[need] is not None for need in needs)
+
+
+@dataclass(frozen=True)
+class MetricReferences:
+    """Reference pictures of each person, uint8, padded to the longest row; `mask_BR` is True where there is one."""
+
+    images_BRCHW: Tensor
+    mask_BR: Tensor
+    landmarks_BR682: Tensor | None = None
+
+
+class Metric(nn.Module, ABC):
     """One number per picture. Constructor keywords are its options in the option file.
 
     Attributes:
         recipe: names exactly what is computed, such as `psnr@y/uint8/crop4`. Two numbers with different recipes
             are not comparable.
         higher_is_better: the direction of the best value.
-        needs_target: whether the metric is undefined for pictures without ground truth.
+        needs: what a picture must come with to be scored; without it there is no value.
+        undefined: why a picture that comes with all of that may have no value, in a few words; empty if it never is.
     """
 
     recipe: str
     higher_is_better: ClassVar[bool] = True
-    needs_target: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"target"})
+    undefined: ClassVar[str] = ""
 
-    def forward(
-        self, pred_BCHW: torch.Tensor, target_BCHW: torch.Tensor, boxes_B44: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def prepare(self, weights_folder: str | None) -> None:
+        """Load what the metric needs from the weights folder (None: the usual one).
+
+        Raises:
+            WeightsError: weights are missing or are not those of this metric; the message says what to do.
+            ConfigError: an optional package is not installed.
+        """
+
+    @abstractmethod
+    def forward(self, inputs: MetricInput) -> Tensor:
         """Score every picture on its own.
-
-        Args:
-            pred_BCHW: uint8 RGB, the pictures to score.
-            target_BCHW: uint8 RGB, the ground truth, of the same size.
-            boxes_B44: int32 component boxes x0 y0 x1 y1 (the far corner is not included) in pixels of these
-                pictures. Needed where the metric's region is not the whole picture.
 
         Returns:
             float64 (B,). NaN where the metric is not defined, for example a region whose boxes are all empty:
             such a picture is not scored.
 
         Raises:
-            DataError: the pictures differ in size, are not uint8 RGB, or the boxes are missing.
+            DataError: the pictures differ in size, are not uint8 RGB, or what the metric needs is missing.
         """
-        raise NotImplementedError
 
 
-def check_pictures(recipe: str, pred_BCHW: torch.Tensor, target_BCHW: torch.Tensor) -> None:
-    """Raise a DataError unless both are uint8 (B,3,H,W) of one size; a silent resize would change the number."""
-    for role, picture in (("prediction", pred_BCHW), ("target", target_BCHW)):
-        if picture.dtype != torch.uint8 or picture.dim() != 4 or picture.shape[1] != 3:
-            raise DataError(
-                f"{recipe}: the {role} is {picture.dtype} {tuple(picture.shape)}; "
-                "metrics take uint8 RGB pictures (B, 3, height, width)"
-            )
-    if pred_BCHW.shape != target_BCHW.shape:
-        raise DataError(
-            f"{recipe}: the prediction is {_size(pred_BCHW)} and the target {_size(target_BCHW)} pixels; "
-            "a metric compares pictures of one size: bring both to the size that the result is meant for"
-        )
+class SetMetric(Metric):
+    """One number for all pictures of a method together, from features of each (FID, KID).
 
-
-def as_color(picture_BCHW: torch.Tensor, color: Color) -> torch.Tensor:
-    """Return float64 RGB in [0, 255], or luma (B,1,H,W) in [16, 235].
-
-    Luma is that of ITU-R BT.601 for 8-bit video, as used throughout the restoration literature and not rounded:
-    Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255.
+    `needs` has "target" where the features are compared with those of the set's own ground truth.
     """
-    picture = picture_BCHW.to(torch.float64)
-    if color == "rgb":
-        return picture
-    weights = picture.new_tensor([65.481, 128.553, 24.966]) / 255.0
-    return 16.0 + (picture * weights[:, None, None]).sum(dim=1, keepdim=True)
+
+    @abstractmethod
+    def forward(self, inputs: MetricInput) -> Tensor:
+        """Return the features of each prediction, float32 (B, D)."""
+
+    def target_features(self, inputs: MetricInput) -> Tensor:
+        """Return the features of each target, float32 (B, D); computed once for all methods."""
+        if inputs.target_BCHW is None:
+            raise DataError(f"{self.recipe}: there is no ground truth to compare with")
+        if self not in inputs.target_memo:
+            inputs.target_memo[self] = self(MetricInput(inputs.target_BCHW))
+        found: Tensor = inputs.target_memo[self]
+        return found
+
+    @abstractmethod
+    def compare(self, pred_ND: np.ndarray, target_ND: np.ndarray | None, *, seed: int) -> SetValue:
+        """Return the number of a set.
+
+        Args:
+            pred_ND: float32, a row per picture in an order that does not depend on ranks or batches.
+            target_ND: the same of the ground truth where `needs` has "target", else None.
+            seed: of whatever is drawn.
+        """
 
 
-def region_mask(
-    recipe: str, region: Region, boxes_B44: torch.Tensor | None, picture_BCHW: torch.Tensor, border: int = 0
-) -> torch.Tensor:
-    """Return bool (B,H,W): True for the pixels that count, at least `border` pixels inside the picture.
+@dataclass(frozen=True)
+class SetValue:
+    """A set's number; `low` and `high` (None: there are none) with `interval`, how they were made. `note` is for
+    the reader, such as that there are too few pictures."""
 
-    Boxes are cut at the picture's border; overlapping boxes of one region count their pixels once.
+    value: float
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+    note: str = ""
+
+
+def build_metrics(
+    components: Mapping[str, Component], weights_folder: str | None = None
+) -> tuple[dict[str, Metric], dict[str, Unavailable]]:
+    """Return the metrics that can be computed here, and why the others cannot, both by name.
+
+    A metric without its weights or package is no reason to lose all the others' numbers.
     """
-    batch, _, height, width = picture_BCHW.shape
-    ys = torch.arange(height, device=picture_BCHW.device)
-    xs = torch.arange(width, device=picture_BCHW.device)
-    rows = (ys >= border) & (ys < height - border)
-    columns = (xs >= border) & (xs < width - border)
-    inside = (rows[:, None] & columns[None, :]).expand(batch, height, width)
-    if region == "image":
-        return inside
-    if boxes_B44 is None or boxes_B44.shape != (batch, 4, 4):
-        found = None if boxes_B44 is None else tuple(boxes_B44.shape)
-        raise DataError(
-            f"{recipe}: needs the component boxes ({batch}, 4, 4) of the pictures, got {found}; "
-            "give landmarks to the data set, or use region: image"
-        )
-    x0, y0, x1, y1 = boxes_B44[:, list(REGION_BOXES[region])].to(picture_BCHW.device).unbind(dim=-1)
-    in_rows = (ys >= y0[..., None]) & (ys < y1[..., None])
-    in_columns = (xs >= x0[..., None]) & (xs < x1[..., None])
-    in_boxes = (in_rows[..., :, None] & in_columns[..., None, :]).any(dim=1)
-    return inside & in_boxes
+    ready: dict[str, Metric] = {}
+    unavailable: dict[str, Unavailable] = {}
+    for name, component in components.items():
+        metric: Metric = METRICS.build(component)
+        try:
+            metric.prepare(weights_folder)
+        except (WeightsError, ConfigError) as error:
+            unavailable[name] = Unavailable(metric.recipe, metric.higher_is_better, str(error))
+        else:
+            ready[name] = metric.eval()
+    return ready, unavailable
 
 
-def masked_mean(values_BCHW: torch.Tensor, mask_BHW: torch.Tensor) -> torch.Tensor:
-    """Return the mean over channels and the pixels of the mask, (B,); NaN where the mask is empty."""
-    total = (values_BCHW * mask_BHW[:, None]).sum(dim=(1, 2, 3))
-    count = mask_BHW.sum(dim=(1, 2)) * values_BCHW.shape[1]
-    return torch.where(count > 0, total / count.clamp(min=1), torch.nan)
+@dataclass(frozen=True)
+class Unavailable:
+    """A metric that was asked for and cannot be computed here: its recipe, its direction, and the remedy."""
 
-
-def recipe_name(name: str, color: Color, region: Region, *details: str) -> str:
-    """Return `name@color/uint8[/detail...][/region]`."""
-    place = () if region == "image" else (region,)
-    return "/".join((f"{name}@{color}", "uint8", *details, *place))
-
-
-def _size(picture_BCHW: torch.Tensor) -> str:
-    return f"{picture_BCHW.shape[0]} x {picture_BCHW.shape[-1]}x{picture_BCHW.shape[-2]}"
+    recipe: str
+    higher_is_better: bool
+    reason: str

@@ -7,7 +7,8 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from dmdnet.metrics.base import Color, Metric, Region, as_color, check_pictures, masked_mean, recipe_name, region_mask
+from dmdnet.metrics.base import Metric, MetricInput
+from dmdnet.metrics.regions import Color, Region, as_color, masked_mean, pair, recipe_name, region_mask
 from dmdnet.registry import METRICS
 
 IDENTICAL_DB = 120.0
@@ -38,12 +39,10 @@ class PSNR(Metric):
         crop = (f"crop{crop_border}",) if crop_border else ()
         self.recipe = recipe_name("psnr", color, region, *crop)
 
-    def forward(
-        self, pred_BCHW: torch.Tensor, target_BCHW: torch.Tensor, boxes_B44: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, inputs: MetricInput) -> torch.Tensor:
         """Return dB (B,), in [0, 120]; see `Metric.forward`."""
-        check_pictures(self.recipe, pred_BCHW, target_BCHW)
-        mask = region_mask(self.recipe, self.region, boxes_B44, pred_BCHW, self.crop_border)
+        pred_BCHW, target_BCHW = pair(self.recipe, inputs)
+        mask = region_mask(self.recipe, self.region, inputs.boxes_B44, pred_BCHW, self.crop_border)
         error = as_color(pred_BCHW, self.color) - as_color(target_BCHW, self.color)
         return psnr_of_mse(masked_mean(error.square(), mask))
 

@@ -7,7 +7,8 @@ import math
 import torch
 
 from dmdnet.errors import DataError
-from dmdnet.metrics.base import Color, Metric, Region, as_color, check_pictures, masked_mean, recipe_name, region_mask
+from dmdnet.metrics.base import Metric, MetricInput
+from dmdnet.metrics.regions import Color, Region, as_color, masked_mean, pair, recipe_name, region_mask
 from dmdnet.registry import METRICS
 
 WINDOW = 11
@@ -35,18 +36,16 @@ class SSIM(Metric):
         self.region: Region = region
         self.recipe = recipe_name("ssim", color, region, "gauss11")
 
-    def forward(
-        self, pred_BCHW: torch.Tensor, target_BCHW: torch.Tensor, boxes_B44: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, inputs: MetricInput) -> torch.Tensor:
         """Return similarities (B,), in [-1, 1]; see `Metric.forward`."""
-        check_pictures(self.recipe, pred_BCHW, target_BCHW)
+        pred_BCHW, target_BCHW = pair(self.recipe, inputs)
         if min(pred_BCHW.shape[-2:]) < WINDOW:
             raise DataError(
                 f"{self.recipe}: a picture of {tuple(pred_BCHW.shape[-2:])} pixels is smaller than the "
                 f"{WINDOW}x{WINDOW} window; leave this metric out for such pictures"
             )
         margin = WINDOW // 2
-        mask = region_mask(self.recipe, self.region, boxes_B44, pred_BCHW)[:, margin:-margin, margin:-margin]
+        mask = region_mask(self.recipe, self.region, inputs.boxes_B44, pred_BCHW)[:, margin:-margin, margin:-margin]
         similarity = ssim_map(as_color(pred_BCHW, self.color), as_color(target_BCHW, self.color))
         return masked_mean(similarity, mask)
 

@@ -8,8 +8,9 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from dmdnet.errors import DataError
-from dmdnet.metrics.base import as_color, region_mask
+from dmdnet.metrics.base import MetricInput
 from dmdnet.metrics.psnr import IDENTICAL_DB, PSNR
+from dmdnet.metrics.regions import as_color, region_mask
 from dmdnet.metrics.ssim import SSIM
 
 BOXES = torch.tensor([[[8, 10, 20, 22], [28, 10, 41, 21], [18, 20, 30, 30], [15, 30, 35, 44]]], dtype=torch.int32)
@@ -60,7 +61,7 @@ def test_psnr_rgb_agrees_with_scikit_image():
     expected = [
         peak_signal_noise_ratio(t.numpy(), p.numpy(), data_range=255) for p, t in zip(pred, target, strict=True)
     ]
-    assert PSNR()(pred, target).tolist() == pytest.approx(expected, abs=1e-9)
+    assert PSNR()(MetricInput(pred, target)).tolist() == pytest.approx(expected, abs=1e-9)
 
 
 def test_psnr_y_with_border_agrees_with_scikit_image():
@@ -69,15 +70,15 @@ def test_psnr_y_with_border_agrees_with_scikit_image():
     expected = [
         peak_signal_noise_ratio(luma(t)[crop], luma(p)[crop], data_range=255) for p, t in zip(pred, target, strict=True)
     ]
-    assert PSNR(color="y", crop_border=4)(pred, target).tolist() == pytest.approx(expected, abs=1e-9)
+    assert PSNR(color="y", crop_border=4)(MetricInput(pred, target)).tolist() == pytest.approx(expected, abs=1e-9)
 
 
 def test_ssim_agrees_with_scikit_image():
     pred, target = picture_pair()
     rgb = [skimage_ssim(p.numpy(), t.numpy(), channel_axis=0) for p, t in zip(pred, target, strict=True)]
     grey = [skimage_ssim(luma(p), luma(t)) for p, t in zip(pred, target, strict=True)]
-    assert SSIM()(pred, target).tolist() == pytest.approx(rgb, abs=1e-9)
-    assert SSIM(color="y")(pred, target).tolist() == pytest.approx(grey, abs=1e-9)
+    assert SSIM()(MetricInput(pred, target)).tolist() == pytest.approx(rgb, abs=1e-9)
+    assert SSIM(color="y")(MetricInput(pred, target)).tolist() == pytest.approx(grey, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -87,19 +88,21 @@ def test_regions_agree_with_slices(region, rows):
     pred, target = picture_pair(batch=1)
     mask = box_pixels(52, 60, rows)
     error = (pred[0].numpy().astype(float) - target[0].numpy())[:, mask]
-    assert PSNR(region=region)(pred, target, BOXES).item() == pytest.approx(
+    assert PSNR(region=region)(MetricInput(pred, target, BOXES)).item() == pytest.approx(
         10 * math.log10(255**2 / np.mean(error**2)), abs=1e-9
     )
     _, full_map = skimage_ssim(pred[0].numpy(), target[0].numpy(), channel_axis=0, full=True)
     centres = box_pixels(52, 60, rows, border=5)
-    assert SSIM(region=region)(pred, target, BOXES).item() == pytest.approx(full_map[:, centres].mean(), abs=1e-9)
+    assert SSIM(region=region)(MetricInput(pred, target, BOXES)).item() == pytest.approx(
+        full_map[:, centres].mean(), abs=1e-9
+    )
 
 
 def test_psnr_by_hand():
-    assert PSNR()(flat(100), flat(110)).item() == pytest.approx(10 * math.log10(255**2 / 100))
-    assert PSNR()(flat(0), flat(255)).item() == pytest.approx(0.0)
+    assert PSNR()(MetricInput(flat(100), flat(110))).item() == pytest.approx(10 * math.log10(255**2 / 100))
+    assert PSNR()(MetricInput(flat(0), flat(255))).item() == pytest.approx(0.0)
     # ten grey levels are 10 * 219 / 255 levels of luma
-    assert PSNR(color="y")(flat(100), flat(110)).item() == pytest.approx(
+    assert PSNR(color="y")(MetricInput(flat(100), flat(110))).item() == pytest.approx(
         10 * math.log10(255**2 / (10 * 219 / 255) ** 2)
     )
 
@@ -112,15 +115,15 @@ def test_luma_is_that_of_video():
 def test_ssim_of_flat_pictures_by_hand():
     c1 = (0.01 * 255) ** 2
     expected = (2 * 100 * 110 + c1) / (100**2 + 110**2 + c1)
-    assert SSIM()(flat(100), flat(110)).item() == pytest.approx(expected, abs=1e-9)
+    assert SSIM()(MetricInput(flat(100), flat(110))).item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_identical_pictures_score_the_cap_and_above_any_difference():
     pred = flat(128, 512, 512)
     nearly = pred.clone()
     nearly[0, 0, 0, 0] = 129
-    assert PSNR()(pred, pred).item() == IDENTICAL_DB
-    assert PSNR()(nearly, pred).item() < IDENTICAL_DB
+    assert PSNR()(MetricInput(pred, pred)).item() == IDENTICAL_DB
+    assert PSNR()(MetricInput(nearly, pred)).item() < IDENTICAL_DB
 
 
 def test_error_outside_the_region_does_not_count():
@@ -128,8 +131,8 @@ def test_error_outside_the_region_does_not_count():
     pred = target.clone()
     pred[:, :, 0:4] = 0
     pred[:, :, 45:] = 255  # below the mouth box
-    assert PSNR(region="components")(pred, target, BOXES).item() == IDENTICAL_DB
-    assert PSNR()(pred, target).item() < 20
+    assert PSNR(region="components")(MetricInput(pred, target, BOXES)).item() == IDENTICAL_DB
+    assert PSNR()(MetricInput(pred, target)).item() < 20
 
 
 def test_overlapping_boxes_count_a_pixel_once():
@@ -137,21 +140,26 @@ def test_overlapping_boxes_count_a_pixel_once():
     boxes[0, 1] = boxes[0, 0]
     boxes[0, 3] = boxes[0, 0]
     pred, target = picture_pair(batch=1)
-    assert torch.equal(PSNR(region="components")(pred, target, boxes), PSNR(region="left_eye")(pred, target, boxes))
+    assert torch.equal(
+        PSNR(region="components")(MetricInput(pred, target, boxes)),
+        PSNR(region="left_eye")(MetricInput(pred, target, boxes)),
+    )
 
 
 def test_empty_boxes_are_not_scored_and_partly_outside_ones_are_cut():
     pred, target = picture_pair(batch=2)
     boxes = BOXES.repeat(2, 1, 1)
     boxes[1, :] = 0  # nothing there
-    assert PSNR(region="mouth")(pred, target, boxes).isnan().tolist() == [False, True]
-    assert SSIM(region="components")(pred, target, boxes).isnan().tolist() == [False, True]
+    assert PSNR(region="mouth")(MetricInput(pred, target, boxes)).isnan().tolist() == [False, True]
+    assert SSIM(region="components")(MetricInput(pred, target, boxes)).isnan().tolist() == [False, True]
     outside = BOXES.clone()
     outside[0, 3] = torch.tensor([50, 40, 90, 90])
     inside = BOXES.clone()
     inside[0, 3] = torch.tensor([50, 40, 60, 52])
     metric = PSNR(region="mouth")
-    assert torch.equal(metric(pred[:1], target[:1], outside), metric(pred[:1], target[:1], inside))
+    assert torch.equal(
+        metric(MetricInput(pred[:1], target[:1], outside)), metric(MetricInput(pred[:1], target[:1], inside))
+    )
 
 
 def test_components_use_the_boxes_that_are_there():
@@ -164,7 +172,7 @@ def test_components_use_the_boxes_that_are_there():
 
 def test_a_picture_smaller_than_the_window_is_refused():
     with pytest.raises(DataError, match="11x11 window"):
-        SSIM()(flat(1, 10, 48), flat(1, 10, 48))
+        SSIM()(MetricInput(flat(1, 10, 48), flat(1, 10, 48)))
 
 
 def test_recipes_name_what_is_computed():
