@@ -9,16 +9,64 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dmdnet.metrics import SetValue
+
 Status = Literal["ok", "failed", "no_references"]
+# Why a method gave no picture, or a picture of the set cannot be used by any method
+Reason = Literal["", "missing", "unreadable", "no_face", "not_finite", "wrong_size"]
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """A metric as the reports name it: its short name, what exactly it computes, and which way is better."""
+    """A metric as the reports name it.
+
+    Attributes:
+        name: its short name in the option file.
+        recipe: what exactly it computes.
+        of_set: one number for all pictures together (FID) in place of one for each.
+        undefined: why a picture may have no value.
+        unavailable: why it could not be computed at all here, with the remedy; empty where it was.
+    """
 
     name: str
     recipe: str
     higher_is_better: bool
+    of_set: bool = False
+    undefined: str = ""
+    unavailable: str = ""
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """One column of a benchmark: where its pictures come from.
+
+    Attributes:
+        name: the column, for example `ours_specific@3`.
+        kind: the degraded input itself, a network of ours, or a folder of another tool's results.
+        entry: the method's name in the option file; columns of one entry share it.
+        mode: what of the network: generic, specific or wrong_person; empty for folders.
+        references: how many references it is given at most; None: it takes none, or all that the set gives.
+        source: the weights file or the folder.
+        sha256: of the weights file.
+    """
+
+    name: str
+    kind: Literal["input", "network", "folder"]
+    entry: str = ""
+    mode: str = ""
+    references: int | None = None
+    source: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class UnusablePicture:
+    """A picture of the set that no method could be scored on: its target or degraded picture cannot be read."""
+
+    identity: str
+    name: str
+    reason: Reason
+    note: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +77,7 @@ class PictureRecord:
         references: how many reference pictures the method was given.
         status: "failed" where the method gave no usable picture, and the degraded input is scored in its place;
             "no_references" where the method needs references and the picture has none: nothing is scored.
-        note: why it failed.
+        reason: why it failed, as reports count it; `note` says it in full.
         values: metric name -> value; NaN where the metric is not defined for this picture.
     """
 
@@ -40,6 +88,7 @@ class PictureRecord:
     status: Status
     note: str
     values: Mapping[str, float]
+    reason: Reason = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -76,6 +125,12 @@ class Evaluation:
         methods: the modes that at least one picture allowed; a set without references has no "specific".
         pictures: sorted by identity, name and method.
         samples: pictures for a comparison sheet, the first few people.
+        infos: what is known of the methods, in their order; empty in the validations of a training.
+        unusable: pictures that no method could be scored on; they count as not covered.
+        set_values: (method, metric) -> the number of a metric of the whole set.
+        severity: how hard the set is, where its options say so: the x axis of curves over severity.
+        published: the name of the set among the published numbers, where its options say so.
+        failed_as: what a method's failed picture is scored as: the input, or not at all.
     """
 
     set_name: str
@@ -83,6 +138,17 @@ class Evaluation:
     metrics: tuple[MetricInfo, ...]
     pictures: tuple[PictureRecord, ...]
     samples: tuple[Sample, ...] = ()
+    infos: tuple[MethodInfo, ...] = ()
+    unusable: tuple[UnusablePicture, ...] = ()
+    set_values: Mapping[tuple[str, str], SetValue] = field(default_factory=dict)
+    severity: float | None = None
+    published: str | None = None
+    failed_as: Literal["input", "drop"] = "input"
+
+    @property
+    def n_pictures(self) -> int:
+        """Pictures of the set, those included that could not be used."""
+        return len({record.key for record in self.pictures}) + len(self.unusable)
 
     def of_method(self, method: str) -> list[PictureRecord]:
         """Return the records of one method, one per picture."""
