@@ -20,6 +20,7 @@ FLOORS = (
     ("engine", "evaluation", "restore", "prepare"),
     ("models",),
     ("archs", "losses", "metrics", "data"),
+    ("features",),
     ("ops", "faces", "degradations"),
     (
         "registry",

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from dmdnet.features.vgg import VGG19Features, check_layers
 from dmdnet.losses.base import Loss, LossInput, per_sample_mean
-from dmdnet.losses.vgg import VGG19Features, check_layers
 from dmdnet.registry import LOSSES
 from dmdnet.weights import find_weights, read_state
 
@@ -60,9 +60,19 @@ class VGG19Loss(Loss):
 
     def forward(self, inputs: LossInput) -> Tensor:
         """Return the term of each sample, (B,)."""
-        pred, target = self.features.of_pair(inputs)
+        pred, target = _features_of_pair(self.features, inputs)
         terms = [weight * self.compare(pred[layer], target[layer]) for layer, weight in self.layer_weights.items()]
         return torch.stack(terms).sum(dim=0)
+
+
+def _features_of_pair(network: VGG19Features, inputs: LossInput) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the features of prediction and target; computed once per picture, the target's without a graph."""
+    if network not in inputs.pred_memo:
+        inputs.pred_memo[network] = network(inputs.pred_BCHW)
+    if network not in inputs.target_memo:
+        with torch.no_grad():
+            inputs.target_memo[network] = network(inputs.target_BCHW)
+    return inputs.pred_memo[network], inputs.target_memo[network]
 
 
 @LOSSES.register()

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torchvision.models import alexnet, vgg16
 
-from dmdnet.losses import identity, lpips_loss, vgg
+from dmdnet.features import lpips, vgg
+from dmdnet.losses import identity
 from dmdnet.losses.base import LossInput
 from dmdnet.losses.judgement import Judge
 from dmdnet.weights import WEIGHTS
@@ -76,9 +77,9 @@ def small_recogniser():
 def drawn_weights(monkeypatch, lpips_trunks, small_recogniser):
     """Frozen networks have drawn weights, and no file is read for them."""
     pytest.importorskip("lpips")
-    state = lpips_loss.read_state
-    monkeypatch.setattr(lpips_loss, "find_weights", lambda name, folder: name)
-    monkeypatch.setattr(lpips_loss, "read_state", lambda path: lpips_trunks.get(path) or state(path))
+    state = lpips.read_state
+    monkeypatch.setattr(lpips, "find_weights", lambda name, folder: name)
+    monkeypatch.setattr(lpips, "read_state", lambda path: lpips_trunks.get(path) or state(path))
     monkeypatch.setattr(identity, "load_arcface", lambda folder: small_recogniser())
 
 

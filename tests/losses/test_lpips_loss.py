@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dmdnet.errors import ConfigError, WeightsError
+from dmdnet.features.lpips import LPIPSFeatures
 from dmdnet.losses.base import LossInput, build_losses
-from dmdnet.losses.lpips_loss import LPIPSFeatures
 from dmdnet.registry import LOSSES
 
 lpips = pytest.importorskip("lpips")

@@ -5,9 +5,9 @@ import torch
 from torchvision.models import vgg19
 
 from dmdnet.errors import ConfigError, WeightsError
+from dmdnet.features.vgg import LAYERS, VGG19Features
 from dmdnet.losses.base import build_losses
 from dmdnet.losses.perceptual import StyleLoss, VGG19PerceptualLoss
-from dmdnet.losses.vgg import LAYERS, VGG19Features
 from dmdnet.registry import LOSSES
 from dmdnet.weights import read_state
 

@@ -1,4 +1,4 @@
-"""VGG19 features (Simonyan and Zisserman, ICLR 2015), computed once per picture for all losses that want them.
+"""VGG19 features (Simonyan and Zisserman, ICLR 2015).
 
 Layers are named convK_N: the N-th convolution of block K, before its ReLU (as in ESRGAN, Wang et al., ECCVW 2018).
 """
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dmdnet.errors import ConfigError, WeightsError
-from dmdnet.losses.base import LossInput
 
 # Convolutions per block and their channels. The first, third, ... entry of torchvision's `features` is a convolution.
 _BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
@@ -86,15 +85,6 @@ class VGG19Features(nn.Module):
                 features[name] = x
             x = functional.relu(x)
         return features
-
-    def of_pair(self, inputs: LossInput) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the features of prediction and target; computed once per picture, the target's without a graph."""
-        if self not in inputs.pred_memo:
-            inputs.pred_memo[self] = self(inputs.pred_BCHW)
-        if self not in inputs.target_memo:
-            with torch.no_grad():
-                inputs.target_memo[self] = self(inputs.target_BCHW)
-        return inputs.pred_memo[self], inputs.target_memo[self]
 
 
 def _copy(convolution: nn.Module, state: Mapping[str, Tensor], prefix: str) -> None:
