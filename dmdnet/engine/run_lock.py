@@ -20,7 +20,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,16 +93,15 @@ class Lock:
             raise CheckpointError(
                 f"{path}: cannot be written: {error.strerror or error}; set path.experiments_root to a writable folder"
             ) from error
-        try:
+        with ExitStack() as unless_taken:
+            unless_taken.callback(os.close, descriptor)
             works = use_fcntl and _take_fcntl(path, descriptor)
             _wait_until_stale(path, descriptor, stale_after, fcntl_works=works)
             lock = cls(path, descriptor, works)
             lock._write(lock._text)
             if not works:
                 lock._settle()
-        except BaseException:
-            os.close(descriptor)
-            raise
+            unless_taken.pop_all()
         _held.add(path)
         lock._thread.start()
         return lock

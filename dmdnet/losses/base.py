@@ -5,6 +5,7 @@ Shape suffixes: B batch, C channels, H W pixels, 4 boxes x 4 corners. Pictures a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,7 +50,7 @@ class LossInput:
         return judgement
 
 
-class Loss(nn.Module):
+class Loss(nn.Module, ABC):
     """A term of the generator's objective.
 
     Args:
@@ -81,9 +82,9 @@ class Loss(nn.Module):
     def prepare(self, losses: Sequence[Loss], weights_folder: str | None) -> None:
         """Load what the loss needs from the weights folder (None: the usual one); `losses` are all that are in use."""
 
+    @abstractmethod
     def forward(self, inputs: LossInput) -> Tensor:
         """Return the term of each sample, (B,) float32, unweighted."""
-        raise NotImplementedError
 
 
 def per_sample_mean(values: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ Sources: Johnson et al., ECCV 2016 (perceptual); Gatys et al., CVPR 2016 (Gram m
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -54,9 +55,9 @@ class VGG19Loss(Loss):
         else:
             self.features = family[0].features
 
+    @abstractmethod
     def compare(self, pred_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
         """Return the distance of one layer's features for each sample, (B,)."""
-        raise NotImplementedError
 
     def forward(self, inputs: LossInput) -> Tensor:
         """Return the term of each sample, (B,)."""
