@@ -1,6 +1,6 @@
 """One training or test batch, as every model receives it.
 
-Shape suffixes: B batch, R references (padded), C channels, H W pixels, 4 boxes x 4 corners.
+Shape suffixes: B batch, R references (padded), C channels, H W pixels, 4 boxes x 4 corners, 68 landmarks x 2.
 Pictures are uint8 RGB until they reach the device; boxes are int32 x0 y0 x1 y1 in pixels of the network's
 input, in the order left eye, right eye, nose, mouth.
 """
@@ -48,6 +48,7 @@ class References(_TensorFields):
     images_BRCHW: torch.Tensor  # uint8
     boxes_BR44: torch.Tensor  # int32
     mask_BR: torch.Tensor  # bool
+    landmarks_BR682: torch.Tensor | None = None  # float32, exact; NaN where none were found
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ class FaceBatch(_TensorFields):
     (B, 3, 0, 0), so that each picture crosses to the device once.
     `skipped` has one message for each picture that could not be used and that others stand in for; each begins with
     the picture's name.
+    `lq_landmarks_B682` and `gt_landmarks_B682`, float32, are exact (never jittered); a row is NaN where none were found
+    and the boxes are those of the mean face. Only metrics look at them.
     """
 
     lq_BCHW: torch.Tensor
@@ -97,6 +100,8 @@ class FaceBatch(_TensorFields):
     wrong_references: References | None = None
     pending: tuple[PendingDegradation, ...] = ()
     skipped: tuple[str, ...] = ()
+    lq_landmarks_B682: torch.Tensor | None = None
+    gt_landmarks_B682: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)

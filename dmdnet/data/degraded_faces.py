@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -92,7 +92,7 @@ class DegradedFaces:
         """
         draws = draw_degradation(self.ops, rng, sharp.shape[:2])
         if self.on_device:
-            return Degraded(Face(sharp, target.landmarks, target.name), (self.ops, draws))
+            return Degraded(replace(target, image=sharp), (self.ops, draws))
         image = apply_degradation(sharp, self.ops, draws)
         if image.shape != sharp.shape:
             raise ConfigError(
@@ -100,15 +100,16 @@ class DegradedFaces:
                 f"the sharp one {sharp.shape[1]} x {sharp.shape[0]}; end the list with {{type: ResizeBack}}"
             )
         if self.landmarks == "target":
-            return Degraded(Face(image, target.landmarks, target.name))
-        return Degraded(self._with_boxes(Face(image, self._find(image, target.name), target.name)))
+            return Degraded(replace(target, image=image))
+        return Degraded(self._with_boxes(Face(image, *self._find(image, target.name))))
 
-    def _find(self, image: np.ndarray, name: str) -> np.ndarray:
+    def _find(self, image: np.ndarray, name: str) -> tuple[np.ndarray, str, bool]:
+        """Return landmarks, the name, and whether the landmarks are the face's own."""
         try:
-            return find_face(get_backend(self.backend), image).landmarks
+            return find_face(get_backend(self.backend), image).landmarks, name, True
         except FaceError as error:
             if self.reader.missing_landmarks == "template":
-                return template_landmarks(image.shape[0])
+                return template_landmarks(image.shape[0]), name, False
             raise DataError(
                 f"{name}: no landmarks are found on its degraded picture: {error}; set missing_landmarks: template, "
                 "or lq_landmarks: target"
@@ -118,7 +119,7 @@ class DegradedFaces:
         """Return the face; with the template's landmarks where its own give boxes that no network can take."""
         if self.reader.missing_landmarks == "error" or not box_defects(boxes_of(face.landmarks, face.size), face.size):
             return face
-        return Face(face.image, template_landmarks(face.size), face.name)
+        return Face(face.image, template_landmarks(face.size), face.name, measured=False)
 
 
 def _has_gt(selection: Selection) -> bool:

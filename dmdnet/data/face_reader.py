@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -28,11 +28,15 @@ MAX_FACE_PIXELS = 3072 * 3072  # the most expensive kind of file takes 22 bytes 
 
 @dataclass(frozen=True)
 class Face:
-    """An aligned face: uint8 RGB (S, S, 3) and landmarks (68, 2) in its pixels. Never changed in place."""
+    """An aligned face: uint8 RGB (S, S, 3) and landmarks (68, 2) in its pixels. Never changed in place.
+
+    `measured` is False where no landmarks were found and those of the mean face stand in.
+    """
 
     image: np.ndarray
     landmarks: np.ndarray
     name: str
+    measured: bool = True
 
     @property
     def size(self) -> int:
@@ -41,7 +45,7 @@ class Face:
 
     def flipped(self) -> Face:
         """Return the face mirrored left to right."""
-        return Face(cv2.flip(self.image, 1), flip_landmarks(self.landmarks, self.size), self.name)
+        return replace(self, image=cv2.flip(self.image, 1), landmarks=flip_landmarks(self.landmarks, self.size))
 
     def boxes(self) -> np.ndarray:
         """Return the component boxes, int32 (4, 4), limited to the picture.
@@ -100,10 +104,10 @@ class FaceReader:
         if not row.picture:
             raise DataError(f"{row.name}: has no sharp picture; its data set has degraded pictures only")
         image, data = self._picture(row.picture, row.checksum)
-        landmarks = self._known(row)
+        landmarks, measured = self._known(row), True
         if landmarks is None:
-            landmarks = self._make(row, row.picture, image, data, self.made.place(row))
-        return self._face(row, row.picture, image, landmarks)
+            landmarks, measured = self._make(row, row.picture, image, data, self.made.place(row))
+        return self._face(row, row.picture, image, landmarks, measured)
 
     def read_degraded(self, row: Row, landmarks_of: Face | None = None) -> Face:
         """Return the ready degraded face of a row, with landmarks that were found on it.
@@ -120,13 +124,12 @@ class FaceReader:
             raise DataError(f"{row.name}: has no degraded picture; name one in its row or degrade the sharp one")
         image, data = self._picture(row.degraded, row.degraded_checksum)
         if landmarks_of is not None:
-            points = landmarks_of.landmarks
-            return Face(resize_face(image, points, self.image_size)[0], points, row.name)
-        landmarks = None if row.picture else self._known(row)
+            return replace(landmarks_of, image=resize_face(image, landmarks_of.landmarks, self.image_size)[0])
+        landmarks, measured = None if row.picture else self._known(row), True
         if landmarks is None:
             place = self.made.place(row, degraded=bool(row.picture))
-            landmarks = self._make(row, row.degraded, image, data, place)
-        return self._face(row, row.degraded, image, landmarks)
+            landmarks, measured = self._make(row, row.degraded, image, data, place)
+        return self._face(row, row.degraded, image, landmarks, measured)
 
     def _picture(self, key: str, checksum: int | None) -> tuple[np.ndarray, bytes]:
         data = self.storage.read(key)
@@ -152,21 +155,22 @@ class FaceReader:
             return check_landmarks(row.landmarks, f"{row.name}: its row in the table")
         return self.made.read(row.landmark_file)
 
-    def _make(self, row: Row, key: str, image: np.ndarray, data: bytes, place: str) -> np.ndarray:
+    def _make(self, row: Row, key: str, image: np.ndarray, data: bytes, place: str) -> tuple[np.ndarray, bool]:
+        """Return landmarks, and whether they are the face's own."""
         try:
-            return self.made.get(image, data, place)
+            return self.made.get(image, data, place), True
         except FaceError as error:
             if self.missing_landmarks == "template":
-                return template_landmarks(image.shape[0])
+                return template_landmarks(image.shape[0]), False
             raise DataError(
                 f"{self.storage.where(key)}: it has no landmark file ({row.landmark_file or 'none is named'}) and "
                 f"landmarks could not be made: {error}. Write 68 lines 'x y' to {place or 'a landmark file'}, "
                 "take the picture out of the data, or set missing_landmarks to template"
             ) from error
 
-    def _face(self, row: Row, key: str, image: np.ndarray, landmarks: np.ndarray) -> Face:
+    def _face(self, row: Row, key: str, image: np.ndarray, landmarks: np.ndarray, measured: bool) -> Face:
         _check_plausible(landmarks, image.shape[1], self.storage.where(key))
-        return Face(*resize_face(image, landmarks, self.image_size), row.name)
+        return Face(*resize_face(image, landmarks, self.image_size), row.name, measured)
 
 
 def _check_plausible(landmarks: np.ndarray, width: int, place: str) -> None:

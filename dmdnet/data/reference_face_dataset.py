@@ -24,6 +24,7 @@ from dmdnet.data.samples import FaceSample, FaceStack
 from dmdnet.data.sampling import Draw
 from dmdnet.data.selection import QualityFloor, select
 from dmdnet.errors import ConfigError, DataError
+from dmdnet.faces.landmarks import NUM_LANDMARKS
 from dmdnet.images import from_hwc
 from dmdnet.registry import DATASETS, DEGRADATIONS, Component, Runtime
 
@@ -250,6 +251,8 @@ class ReferenceFaceDataset:
             wrong_references=wrong_references,
             pending=degraded.pending,
             skipped=tuple(skipped),
+            lq_landmarks=_landmarks(degraded.face),
+            gt_landmarks=None if target is None else _landmarks(target),
         )
 
     def _references(
@@ -269,6 +272,7 @@ class ReferenceFaceDataset:
         most = min(count, len(candidates))
         images = torch.empty(most, 3, self.image_size, self.image_size, dtype=torch.uint8)
         boxes = np.empty((most, 4, 4), np.int32)
+        landmarks = torch.empty(most, NUM_LANDMARKS, 2)
         names: list[str] = []
         for row in candidates.tolist():
             if len(names) == most:
@@ -282,9 +286,10 @@ class ReferenceFaceDataset:
                 skipped.append(f"{self.manifest.name_of(row)}: {error}")
                 continue
             images[len(names)] = from_hwc(face.image)
+            landmarks[len(names)] = _landmarks(face)
             names.append(face.name)
         kept = len(names)
-        return FaceStack(images[:kept], torch.from_numpy(boxes[:kept]), tuple(names))
+        return FaceStack(images[:kept], torch.from_numpy(boxes[:kept]), tuple(names), landmarks[:kept])
 
     def _draw(self, index: Draw | int) -> Draw:
         record, number = index if isinstance(index, tuple) else (index, index)
@@ -307,3 +312,8 @@ def _has_checksums(manifest: Manifest) -> bool:
 
 def _mirrored(face: Face, flip: bool) -> Face:
     return face.flipped() if flip else face
+
+
+def _landmarks(face: Face) -> torch.Tensor:
+    points = face.landmarks if face.measured else np.full_like(face.landmarks, np.nan)
+    return torch.from_numpy(points.astype(np.float32))

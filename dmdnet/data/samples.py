@@ -11,15 +11,20 @@ from torch import Tensor
 from dmdnet.data.batch import FaceBatch, PendingDegradation, References
 from dmdnet.degradations.base import Degradation
 from dmdnet.degradations.pipeline import Draws
+from dmdnet.faces.landmarks import NUM_LANDMARKS
 
 
 @dataclass(frozen=True)
 class FaceStack:
-    """Several faces of one size: images uint8 (R, 3, S, S), boxes int32 (R, 4, 4), names; R may be 0."""
+    """Several faces of one size: images uint8 (R, 3, S, S), boxes int32 (R, 4, 4), names; R may be 0.
+
+    `landmarks` are float32 (R, 68, 2), NaN where none were found; None where nobody has them.
+    """
 
     images: Tensor
     boxes: Tensor
     names: tuple[str, ...]
+    landmarks: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -27,7 +32,8 @@ class FaceStack:
 
 @dataclass(frozen=True)
 class FaceSample:
-    """One draw of a data set. Pictures are uint8 RGB (3, S, S), boxes int32 (4, 4).
+    """One draw of a data set. Pictures are uint8 RGB (3, S, S), boxes int32 (4, 4), landmarks float32 (68, 2), NaN
+    where none were found.
 
     `references` is None for a set without references; a set with references gives an empty stack where this sample
     has none. `gt` is None for a set without ground truth. `lq` is None where the degraded picture is still to be made
@@ -45,6 +51,8 @@ class FaceSample:
     wrong_references: FaceStack | None = None
     pending: tuple[tuple[Degradation, ...], Draws] | None = None
     skipped: tuple[str, ...] = ()
+    lq_landmarks: Tensor | None = None
+    gt_landmarks: Tensor | None = None
 
     @property
     def shape(self) -> torch.Size:
@@ -69,6 +77,8 @@ def collate(samples: Sequence[FaceSample]) -> FaceBatch:
         wrong_references=_pad([sample.wrong_references for sample in samples], shape),
         pending=_pending(samples),
         skipped=tuple(message for sample in samples for message in sample.skipped),
+        lq_landmarks_B682=_all_or_none([sample.lq_landmarks for sample in samples]),
+        gt_landmarks_B682=_all_or_none([sample.gt_landmarks for sample in samples]),
     )
 
 
@@ -107,10 +117,13 @@ def _pad(stacks: Sequence[FaceStack | None], shape: torch.Size) -> References | 
     rows = max(1, *(0 if stack is None else len(stack) for stack in stacks))
     images = torch.zeros(len(stacks), rows, *shape, dtype=torch.uint8)
     boxes = torch.zeros(len(stacks), rows, 4, 4, dtype=torch.int32)
+    landmarks = torch.full((len(stacks), rows, NUM_LANDMARKS, 2), torch.nan)
     mask = torch.zeros(len(stacks), rows, dtype=torch.bool)
     for row, stack in enumerate(stacks):
         if stack is not None:
             images[row, : len(stack)] = stack.images
             boxes[row, : len(stack)] = stack.boxes
             mask[row, : len(stack)] = True
-    return References(images, boxes, mask)
+            if stack.landmarks is not None:
+                landmarks[row, : len(stack)] = stack.landmarks
+    return References(images, boxes, mask, landmarks)

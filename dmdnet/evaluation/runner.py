@@ -105,12 +105,19 @@ def score(
 
 
 def metric_input(batch: FaceBatch, pred_BCHW: Tensor, target_memo: dict[Hashable, Any]) -> MetricInput:
-    """Return what metrics may look at: one method's pictures, and what the batch has beside them."""
+    """Return what metrics may look at: one method's pictures, and what the batch has beside them.
+
+    Without ground truth, boxes and landmarks are those of the degraded picture.
+    """
     boxes_B44 = batch.lq_boxes_B44 if batch.gt_boxes_B44 is None else batch.gt_boxes_B44
+    landmarks_B682 = batch.lq_landmarks_B682 if batch.gt_BCHW is None else batch.gt_landmarks_B682
     references = None
     if batch.references is not None:
-        references = MetricReferences(batch.references.images_BRCHW, batch.references.mask_BR)
-    return MetricInput(pred_BCHW, batch.gt_BCHW, boxes_B44, references=references, target_memo=target_memo)
+        theirs = batch.references
+        references = MetricReferences(theirs.images_BRCHW, theirs.mask_BR, theirs.landmarks_BR682)
+    return MetricInput(
+        pred_BCHW, batch.gt_BCHW, boxes_B44, landmarks_B682, references=references, target_memo=target_memo
+    )
 
 
 def _records(

@@ -28,7 +28,8 @@ class MetricInput:
         pred_BCHW: the pictures to score.
         target_BCHW: the ground truth; None for sets without.
         boxes_B44: int32 component boxes x0 y0 x1 y1 (the far corner is not included) of the target.
-        landmarks_B682: float32 landmarks x y of the target; a row of NaN where none were found.
+        landmarks_B682: float32 landmarks x y of the target (of the degraded picture for sets without); a row of NaN
+            where none were found.
         references: pictures of the right person, also where the method was given none or another person's.
         pred_memo: for work on the prediction that several metrics share.
         target_memo: the same for target and references; every method's answers to one batch share it.
