@@ -1,7 +1,8 @@
 """Evaluation: every method over every picture of a set, with coverage, intervals and pictures to look at."""
 
-from dmdnet.evaluation.records import Evaluation, PictureRecord, SummaryRecord
+from dmdnet.evaluation.records import Evaluation, PictureRecord
 from dmdnet.evaluation.runner import MODES, evaluate
 from dmdnet.evaluation.summary import summarise
+from dmdnet.evaluation.summary_record import SummaryRecord
 
 __all__ = ["MODES", "Evaluation", "PictureRecord", "SummaryRecord", "evaluate", "summarise"]

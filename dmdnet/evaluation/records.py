@@ -1,11 +1,11 @@
-"""What an evaluation found: one record per picture and method, and the records of `summary.json`."""
+"""What an evaluation found: one record per picture and method."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -168,44 +168,3 @@ class Evaluation:
             for metric in self.metrics
         }
         return {name: value for name, value in found.items() if not math.isnan(value)}
-
-
-@dataclass(frozen=True)
-class SummaryRecord:
-    """One line of `summary.json`: the mean of one metric for one method, or the mean difference of two methods.
-
-    Attributes:
-        kind: "mean" or "difference"; for a difference `method` reads "specific - generic".
-        mean, ci_low, ci_high: None where there is nothing to average; the interval also where there is one identity.
-        n: pictures that the mean is taken over.
-        n_identities: people among them, which is what the interval resamples.
-        n_pictures: pictures of the set.
-        n_failed: pictures that the method failed on; they are scored as the degraded input.
-        coverage: share of the set's pictures that the method restored itself and that were scored.
-        interval: how the interval was made.
-    """
-
-    kind: Literal["mean", "difference"]
-    set: str
-    method: str
-    metric: str
-    recipe: str
-    higher_is_better: bool
-    mean: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n: int
-    n_identities: int
-    n_pictures: int
-    n_failed: int
-    coverage: float
-    interval: str = field(default="")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what JSON holds."""
-        return asdict(self)
-
-    @property
-    def beyond_noise(self) -> bool:
-        """Whether the interval excludes zero (for a difference)."""
-        return self.ci_low is not None and self.ci_high is not None and (self.ci_low > 0 or self.ci_high < 0)

@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from dmdnet.evaluation.naming import safe_name
-from dmdnet.evaluation.records import Evaluation, SummaryRecord
+from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.sheet import comparison_sheet
 from dmdnet.evaluation.summary import summarise
+from dmdnet.evaluation.summary_record import SummaryRecord
 from dmdnet.files import write_bytes
 from dmdnet.images import write_image
 

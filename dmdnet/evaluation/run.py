@@ -17,9 +17,10 @@ from dmdnet.data.loading import FaceLoader, build_dataset, build_loader
 from dmdnet.errors import ConfigError, DataError, WeightsError
 from dmdnet.evaluation.gather import rank, world_size
 from dmdnet.evaluation.naming import safe_name
-from dmdnet.evaluation.records import Evaluation, SummaryRecord
+from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.report import SHEET, SUMMARY, print_report, write_report
 from dmdnet.evaluation.runner import evaluate
+from dmdnet.evaluation.summary_record import SummaryRecord
 from dmdnet.files import check_writable, write_bytes
 from dmdnet.models.base import Model, build_model
 from dmdnet.registry import METRICS

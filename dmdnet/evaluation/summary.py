@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from dmdnet.evaluation.records import Evaluation, MetricInfo, PictureRecord, SummaryRecord
+from dmdnet.evaluation.records import Evaluation, MetricInfo, PictureRecord
 from dmdnet.evaluation.statistics import LEVEL, RESAMPLES, Interval, bootstrap_mean
+from dmdnet.evaluation.summary_record import SummaryRecord
 
 DIFFERENCES = (
     ("generic", "input"),  # what restoring is worth

@@ -19,7 +19,10 @@ from dmdnet.metrics.ssim import SSIM
 METRICS = {"psnr": PSNR(), "ssim_components": SSIM(region="components")}
 KEYS = {
     "kind", "set", "method", "metric", "recipe", "higher_is_better", "mean", "ci_low", "ci_high",
-    "n", "n_identities", "n_pictures", "n_failed", "coverage", "interval",
+    "n", "n_identities", "n_pictures", "n_failed", "coverage", "interval", "failures", "scored_as", "n_no_references",
+    "n_undefined", "n_unusable", "pair", "question", "p_value", "p_adjusted", "test", "entry", "mode", "references",
+    "references_given", "severity", "published", "group_by", "group", "group_metric", "group_low", "group_high",
+    "seed", "note",
 }  # fmt: skip
 
 
