@@ -9,11 +9,12 @@ import torch
 from dmdnet.data.demo_faces import make_demo_faces
 from dmdnet.errors import WeightsError
 from dmdnet.faces.component_boxes import component_boxes
+from dmdnet.features.arcface import FaceEmbedding, load_arcface
+from dmdnet.features.face_crop import CHIP_POINTS, aligned_chip, centre_chip, face_points
 from dmdnet.images import read_image
 from dmdnet.losses import identity
 from dmdnet.losses.base import LossInput, build_losses
-from dmdnet.losses.face_crop import CHIP_POINTS, aligned_chip, centre_chip, face_points
-from dmdnet.losses.identity import FaceEmbedding, IdentityLoss, load_arcface
+from dmdnet.losses.identity import IdentityLoss
 from dmdnet.registry import LOSSES
 from dmdnet.weights import WEIGHTS
 
