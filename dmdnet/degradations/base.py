@@ -7,8 +7,9 @@ or more before a JPEG is a whole level after it, on average over the picture. Si
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from dmdnet.errors import ConfigError
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Range = tuple[float, float]
+Draw = TypeVar("Draw", bound=Hashable)
 
 
 class Degradation(Protocol):
@@ -48,6 +50,21 @@ class BatchDegradation(Protocol):
         The canvas holds only pictures that are to be degraded, `params_B` the draw of each: none of them is None.
         Nothing may wait for the device; what depends on the draws is worked out on the host.
         """
+
+
+class Occasional(ABC, Generic[Draw]):
+    """An operation that is left out now and then: the first number drawn says whether, `prob` how often it is not."""
+
+    def __init__(self, prob: float) -> None:
+        self.prob = prob
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Draw | None:
+        """Return all numbers of one application, None when the picture stays as it is."""
+        return None if rng.random() >= self.prob else self.draw_params(rng, size)
+
+    @abstractmethod
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> Draw | None:
+        """Return the numbers of an application that is not left out; None when it would change nothing to be seen."""
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from dmdnet.degradations.base import Probability, Range, check_range
-from dmdnet.degradations.canvas import Canvas
-from dmdnet.degradations.filtering import blur, blur_canvas
+from dmdnet.degradations.blurring import Blur
 from dmdnet.degradations.kernels import LARGEST_KERNEL, MotionDraw
 from dmdnet.registry import DEGRADATIONS
 
@@ -18,26 +16,16 @@ SHORTEST_PATH = 0.5
 
 
 @DEGRADATIONS.register()
-class MotionBlur:
+class MotionBlur(Blur[MotionDraw]):
     """Blur along a line whose length (pixels, at most 40) and angle (degrees, from x towards y) are uniform."""
 
     def __init__(self, *, length: Range, angle: Range = (0.0, 180.0), prob: Probability = 1.0) -> None:
+        super().__init__(prob)
         self.length = check_range("MotionBlur: length", length, maximum=LARGEST_KERNEL - 1)
         self.angle = check_range("MotionBlur: angle", angle, minimum=-360.0, maximum=360.0)
-        self.prob = prob
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> MotionDraw | None:
-        """Return the path, None when there is none or it is too short to be seen."""
-        if rng.random() >= self.prob:
-            return None
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> MotionDraw | None:
+        """Return the path, None when it is too short to be seen."""
         length = float(rng.uniform(*self.length))
         angle = math.radians(float(rng.uniform(*self.angle)))
         return MotionDraw(length, angle) if length >= SHORTEST_PATH else None
-
-    def apply(self, image: np.ndarray, params: MotionDraw) -> np.ndarray:
-        """Return the blurred picture; the border is mirrored without repeating its pixels."""
-        return blur(image, params)
-
-    def apply_batch(self, canvas: Canvas, params_B: Sequence[MotionDraw]) -> Canvas:
-        """Return the canvas of filtered pictures."""
-        return blur_canvas(canvas, params_B)

@@ -1,12 +1,30 @@
-"""A picture through a file format and back, in memory."""
+"""Compression: a picture through a file format and back, in memory, at a drawn quality."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from dmdnet.degradations.base import to_uint8
+from dmdnet.degradations.base import Draw, Occasional, check_range, to_uint8
 from dmdnet.errors import DataError
+
+
+class Compression(Occasional[Draw]):
+    """A compression at a whole quality that is uniform in `quality`, both ends included.
+
+    Raises:
+        ConfigError: `quality` is no range within 1..100; the message begins with the name of the class.
+    """
+
+    def __init__(self, quality: tuple[int, int], prob: float) -> None:
+        super().__init__(prob)
+        check_range(f"{type(self).__name__}: quality", quality, minimum=1, maximum=100)
+        self.quality = quality
+
+    def draw_quality(self, rng: np.random.Generator) -> int:
+        """Return one of the qualities."""
+        low, high = self.quality
+        return int(rng.integers(low, high + 1))
 
 
 def through_file(image: np.ndarray, suffix: str, options: list[int]) -> np.ndarray:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.degradations.base import Occasional, Probability, Range, check_range
 from dmdnet.degradations.canvas import Canvas
 from dmdnet.ops.degrade.color import map_colors
 from dmdnet.registry import DEGRADATIONS
@@ -39,7 +39,7 @@ class ColorDraw:
 
 
 @DEGRADATIONS.register()
-class ColorJitter:
+class ColorJitter(Occasional[ColorDraw]):
     """Change colours as light and cameras do.
 
     Args:
@@ -59,17 +59,15 @@ class ColorJitter:
         shift: Annotated[float, Field(ge=0, le=255)] = 0.0,
         prob: Probability = 1.0,
     ) -> None:
+        super().__init__(prob)
         self.brightness = check_range("ColorJitter: brightness", brightness, maximum=LARGEST_FACTOR)
         self.contrast = check_range("ColorJitter: contrast", contrast, maximum=LARGEST_FACTOR)
         self.saturation = check_range("ColorJitter: saturation", saturation, maximum=LARGEST_FACTOR)
         self.hue = check_range("ColorJitter: hue", hue, minimum=-180.0, maximum=180.0)
         self.shift = shift
-        self.prob = prob
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ColorDraw | None:
-        """Return the factors, None when the colours stay."""
-        if rng.random() >= self.prob:
-            return None
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> ColorDraw:
+        """Return the factors."""
         brightness, contrast, saturation = (
             float(rng.uniform(*bounds)) for bounds in (self.brightness, self.contrast, self.saturation)
         )
@@ -87,16 +85,14 @@ class ColorJitter:
 
 
 @DEGRADATIONS.register()
-class Grayscale:
+class Grayscale(Occasional[ColorDraw]):
     """Take the colours away: all three channels become the luma 0.299 R + 0.587 G + 0.114 B."""
 
     def __init__(self, *, prob: Probability = 1.0) -> None:
-        self.prob = prob
+        super().__init__(prob)
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ColorDraw | None:
-        """Return a saturation of 0, None when the colours stay."""
-        if rng.random() >= self.prob:
-            return None
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> ColorDraw:
+        """Return a saturation of 0."""
         return ColorDraw(1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     def apply(self, image: np.ndarray, params: ColorDraw) -> np.ndarray:

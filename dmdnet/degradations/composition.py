@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dmdnet.degradations.base import Probability
+from dmdnet.degradations.base import Occasional, Probability
 from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.choices import Weight, pick, thresholds
 from dmdnet.degradations.pipeline import (
@@ -44,18 +44,16 @@ class ShuffleDraw:
 
 
 @DEGRADATIONS.register()
-class OneOf:
+class OneOf(Occasional[OneOfDraw]):
     """Apply one of `ops`, chosen with `weights` (equal ones when left out)."""
 
     def __init__(self, *, ops: Ops, weights: tuple[Weight, ...] | None = None, prob: Probability = 1.0) -> None:
+        super().__init__(prob)
         self.ops = build_degradation(ops)
         self.thresholds = thresholds("OneOf", weights, len(ops))
-        self.prob = prob
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> OneOfDraw | None:
-        """Return the choice and its draw, None when nothing is to be done."""
-        if rng.random() >= self.prob:
-            return None
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> OneOfDraw | None:
+        """Return the choice and its draw, None when the chosen operation does nothing."""
         index = pick(self.thresholds, rng)
         params = self.ops[index].draw(rng, size)
         return None if params is None else OneOfDraw(index, params)
@@ -72,17 +70,15 @@ class OneOf:
 
 
 @DEGRADATIONS.register()
-class Shuffle:
+class Shuffle(Occasional[ShuffleDraw]):
     """Apply all `ops`, in an order that is drawn anew each time, all orders equally likely."""
 
     def __init__(self, *, ops: Ops, prob: Probability = 1.0) -> None:
+        super().__init__(prob)
         self.ops = build_degradation(ops)
-        self.prob = prob
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ShuffleDraw | None:
-        """Return the order and the draws, None when nothing is to be done."""
-        if rng.random() >= self.prob:
-            return None
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> ShuffleDraw:
+        """Return the order and the draws."""
         order = tuple(rng.permutation(len(self.ops)).tolist())
         return ShuffleDraw(order, draw_degradation(self.ops, rng, size))
 
@@ -101,7 +97,7 @@ class Shuffle:
 
 
 @DEGRADATIONS.register()
-class Sequential:
+class Sequential(Occasional[tuple[Draws, ...]]):
     """Apply all `ops` in their order, the whole list `times` times (uniform, both ends included) with new draws.
 
     `times: [2, 2]` is a second-order degradation.
@@ -110,14 +106,12 @@ class Sequential:
     def __init__(self, *, ops: Ops, times: tuple[Count, Count] = (1, 1), prob: Probability = 1.0) -> None:
         if times[0] > times[1]:
             raise ConfigError(f"Sequential: times {list(times)} has its smaller number last; turn them round")
+        super().__init__(prob)
         self.ops = build_degradation(ops)
         self.times = times
-        self.prob = prob
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[Draws, ...] | None:
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[Draws, ...] | None:
         """Return the draws of each round, None when there is none."""
-        if rng.random() >= self.prob:
-            return None
         low, high = self.times
         rounds = low if low == high else int(rng.integers(low, high + 1))
         return tuple(draw_degradation(self.ops, rng, size) for _ in range(rounds)) or None

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dmdnet.degradations.base import Probability, check_range
+from dmdnet.degradations.base import Probability
 from dmdnet.degradations.canvas import Canvas
-from dmdnet.degradations.codec import through_file
+from dmdnet.degradations.codec import Compression, through_file
 from dmdnet.ops.degrade.jpeg import jpeg
 from dmdnet.registry import DEGRADATIONS
 
@@ -23,20 +23,15 @@ class JPEGDraw:
 
 
 @DEGRADATIONS.register()
-class JPEGCompression:
+class JPEGCompression(Compression[JPEGDraw]):
     """Compress to JPEG (4:2:0) with a whole quality uniform in `quality`, both ends included, and read it back."""
 
     def __init__(self, *, quality: tuple[int, int], prob: Probability = 1.0) -> None:
-        check_range("JPEGCompression: quality", quality, minimum=1, maximum=100)
-        self.quality = quality
-        self.prob = prob
+        super().__init__(quality, prob)
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> JPEGDraw | None:
-        """Return the quality, None when the picture is not compressed."""
-        if rng.random() >= self.prob:
-            return None
-        low, high = self.quality
-        return JPEGDraw(int(rng.integers(low, high + 1)))
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> JPEGDraw:
+        """Return the quality."""
+        return JPEGDraw(self.draw_quality(rng))
 
     def apply(self, image: np.ndarray, params: JPEGDraw) -> np.ndarray:
         """Return the picture after compression.

@@ -11,6 +11,8 @@ image deblurring" (IEEE TCSVT 2020); sinc: the circular low-pass of Real-ESRGAN 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +31,7 @@ LARGEST_KERNEL = 41
 PATH_POINTS = 16
 
 
-class KernelDraw(Protocol):
+class KernelDraw(Hashable, Protocol):
     """The drawn parameters of one blur."""
 
     def kernel(self) -> np.ndarray:
@@ -59,8 +61,8 @@ class BlurDraw:
 
 
 @dataclass(frozen=True)
-class GeneralizedDraw:
-    """A generalised Gaussian: below 1, `beta` gives a sharper peak and longer tails than 1 does; above 1, flatter."""
+class ProfileDraw(ABC):
+    """An ellipse as BlurDraw's, and the shape `beta` of the profile."""
 
     kernel_size: int
     sigma_x: float
@@ -68,26 +70,30 @@ class GeneralizedDraw:
     angle: float
     beta: float
 
+    @abstractmethod
     def kernel(self) -> np.ndarray:
-        """Return exp(-q^beta / 2)."""
-        q = squared_distance(self.kernel_size, self.sigma_x, self.sigma_y, self.angle)
-        return normalised(np.exp(-0.5 * q**self.beta))
+        """Return the normalised kernel, float32 (k, k)."""
+
+    def _squared_distance(self) -> np.ndarray:
+        return squared_distance(self.kernel_size, self.sigma_x, self.sigma_y, self.angle)
 
 
 @dataclass(frozen=True)
-class PlateauDraw:
-    """A plateau: nearly constant inside the ellipse of the deviations, falling as a power of the distance outside."""
+class GeneralizedDraw(ProfileDraw):
+    """A generalised Gaussian: below 1, `beta` gives a sharper peak and longer tails than 1 does; above 1, flatter."""
 
-    kernel_size: int
-    sigma_x: float
-    sigma_y: float
-    angle: float
-    beta: float
+    def kernel(self) -> np.ndarray:
+        """Return exp(-q^beta / 2)."""
+        return normalised(np.exp(-0.5 * self._squared_distance() ** self.beta))
+
+
+@dataclass(frozen=True)
+class PlateauDraw(ProfileDraw):
+    """A plateau: nearly constant inside the ellipse of the deviations, falling as a power of the distance outside."""
 
     def kernel(self) -> np.ndarray:
         """Return 1 / (1 + q^beta)."""
-        q = squared_distance(self.kernel_size, self.sigma_x, self.sigma_y, self.angle)
-        return normalised(1.0 / (1.0 + q**self.beta))
+        return normalised(1.0 / (1.0 + self._squared_distance() ** self.beta))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dmdnet.degradations.base import Probability, Range, check_range, to_uint8
+from dmdnet.degradations.base import Occasional, Probability, Range, check_range, to_uint8
 from dmdnet.degradations.canvas import Canvas
 from dmdnet.ops.degrade import noise
 from dmdnet.registry import DEGRADATIONS
@@ -27,21 +27,32 @@ class NoiseDraw:
     key: int
 
 
+class Noise(Occasional[NoiseDraw]):
+    """Noise of a strength uniform in a range, with probability `grey_prob` the same in all channels."""
+
+    def __init__(self, strength: Range, grey_prob: float, prob: float) -> None:
+        super().__init__(prob)
+        self.strength = strength
+        self.grey_prob = grey_prob
+
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> NoiseDraw | None:
+        """Return the noise's strength and key, None when it has none."""
+        sigma = float(rng.uniform(*self.strength))
+        grey = bool(rng.random() < self.grey_prob)
+        key = int(rng.integers(2**63))
+        return NoiseDraw(sigma, grey, key) if sigma > 0 else None
+
+
 @DEGRADATIONS.register()
-class GaussianNoise:
+class GaussianNoise(Noise):
     """Add Gaussian noise with a standard deviation uniform in `sigma` (grey levels, 0..255).
 
     With probability `grey_prob` the noise is the same in all channels.
     """
 
     def __init__(self, *, sigma: Range, grey_prob: Probability = 0.0, prob: Probability = 1.0) -> None:
-        self.sigma = check_range("GaussianNoise: sigma", sigma, maximum=255.0)
-        self.grey_prob = grey_prob
-        self.prob = prob
-
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> NoiseDraw | None:
-        """Return the noise's deviation and key, None when there is none."""
-        return _draw(rng, self.sigma, self.grey_prob, self.prob)
+        strength = check_range("GaussianNoise: sigma", sigma, maximum=255.0)
+        super().__init__(strength, grey_prob, prob)
 
     def apply(self, image: np.ndarray, params: NoiseDraw) -> np.ndarray:
         """Return the picture with noise, limited to 0..255."""
@@ -54,7 +65,7 @@ class GaussianNoise:
 
 
 @DEGRADATIONS.register()
-class PoissonNoise:
+class PoissonNoise(Noise):
     """Add the noise of counting photons: its variance is `scale`^2 times the grey level, `scale` uniform.
 
     A scale of 1 is the noise of as many photons as there are grey levels. With probability `grey_prob` the noise is
@@ -62,13 +73,8 @@ class PoissonNoise:
     """
 
     def __init__(self, *, scale: Range, grey_prob: Probability = 0.0, prob: Probability = 1.0) -> None:
-        self.scale = check_range("PoissonNoise: scale", scale, maximum=16.0)
-        self.grey_prob = grey_prob
-        self.prob = prob
-
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> NoiseDraw | None:
-        """Return the noise's scale and key, None when there is none."""
-        return _draw(rng, self.scale, self.grey_prob, self.prob)
+        strength = check_range("PoissonNoise: scale", scale, maximum=16.0)
+        super().__init__(strength, grey_prob, prob)
 
     def apply(self, image: np.ndarray, params: NoiseDraw) -> np.ndarray:
         """Return the picture with noise, limited to 0..255."""
@@ -83,20 +89,15 @@ class PoissonNoise:
 
 
 @DEGRADATIONS.register()
-class SpeckleNoise:
+class SpeckleNoise(Noise):
     """Multiply every value by a normal number about 1 whose standard deviation is uniform in `sigma` (0..1).
 
     With probability `grey_prob` the factors are the same in all channels.
     """
 
     def __init__(self, *, sigma: Range, grey_prob: Probability = 0.0, prob: Probability = 1.0) -> None:
-        self.sigma = check_range("SpeckleNoise: sigma", sigma, maximum=1.0)
-        self.grey_prob = grey_prob
-        self.prob = prob
-
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> NoiseDraw | None:
-        """Return the noise's relative deviation and key, None when there is none."""
-        return _draw(rng, self.sigma, self.grey_prob, self.prob)
+        strength = check_range("SpeckleNoise: sigma", sigma, maximum=1.0)
+        super().__init__(strength, grey_prob, prob)
 
     def apply(self, image: np.ndarray, params: NoiseDraw) -> np.ndarray:
         """Return the picture with noise, limited to 0..255."""
@@ -108,15 +109,6 @@ class SpeckleNoise:
     def apply_batch(self, canvas: Canvas, params_B: Sequence[NoiseDraw]) -> Canvas:
         """Return the canvas with noise."""
         return canvas.with_pixels(noise.multiply_gaussian(canvas.pixels_BCHW, *_by_picture(params_B)))
-
-
-def _draw(rng: np.random.Generator, strength: Range, grey_prob: float, prob: float) -> NoiseDraw | None:
-    if rng.random() >= prob:
-        return None
-    sigma = float(rng.uniform(*strength))
-    grey = bool(rng.random() < grey_prob)
-    key = int(rng.integers(2**63))
-    return NoiseDraw(sigma, grey, key) if sigma > 0 else None
 
 
 def _normal_field(image: np.ndarray, params: NoiseDraw) -> np.ndarray:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from dmdnet.degradations.base import Probability, Range, check_range
+from dmdnet.degradations.base import Occasional, Probability, Range, check_range
 from dmdnet.degradations.canvas import Canvas
 from dmdnet.degradations.choices import Weight, pick, thresholds
 from dmdnet.errors import ConfigError
@@ -37,8 +37,35 @@ class ResizeDraw:
     mode: str
 
 
+class Resizing:
+    """What a draw of a size does."""
+
+    def apply(self, image: np.ndarray, params: ResizeDraw) -> np.ndarray:
+        """Return the picture at the drawn size."""
+        return resize(image, params)
+
+    def apply_batch(self, canvas: Canvas, params_B: Sequence[ResizeDraw]) -> Canvas:
+        """Return the canvas of pictures at their drawn sizes."""
+        targets = [batch.Target(params.height, params.width, params.mode) for params in params_B]
+        pixels_BCHW = batch.resize(canvas.pixels_BCHW, canvas.sizes, targets)
+        return Canvas(pixels_BCHW, tuple((target.height, target.width) for target in targets))
+
+
+class RandomResize(Resizing, Occasional[ResizeDraw]):
+    """To a drawn size, with one of `modes`, drawn with `weights` when given."""
+
+    def __init__(self, modes: tuple[Mode, ...], weights: tuple[Weight, ...] | None, prob: float) -> None:
+        super().__init__(prob)
+        self.modes = modes
+        self.thresholds = thresholds(type(self).__name__, weights, len(modes))
+
+    def draw_mode(self, rng: np.random.Generator) -> Mode:
+        """Return one of the modes."""
+        return self.modes[pick(self.thresholds, rng)]
+
+
 @DEGRADATIONS.register()
-class Downsample:
+class Downsample(RandomResize):
     """Resize to the size at the start divided by a factor in `scale` (below 1 it is enlarged).
 
     The factor is uniform, or with `distribution: log` uniform in its logarithm. The mode is drawn from `modes`,
@@ -54,36 +81,24 @@ class Downsample:
         weights: tuple[Weight, ...] | None = None,
         prob: Probability = 1.0,
     ) -> None:
+        super().__init__(modes, weights, prob)
         self.scale = check_range("Downsample: scale", scale, minimum=0.1)
         self.distribution = distribution
-        self.modes = modes
-        self.thresholds = thresholds("Downsample", weights, len(modes))
-        self.prob = prob
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ResizeDraw | None:
-        """Return the reduced size (at least one pixel), None when the size stays."""
-        if rng.random() >= self.prob:
-            return None
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> ResizeDraw:
+        """Return the reduced size, at least one pixel."""
         low, high = self.scale
         if self.distribution == "log":
             factor = math.exp(rng.uniform(math.log(low), math.log(high)))
         else:
             factor = rng.uniform(low, high)
-        mode = self.modes[pick(self.thresholds, rng)]
+        mode = self.draw_mode(rng)
         height, width = (max(1, int(side // factor)) for side in size)
         return ResizeDraw(height, width, mode)
 
-    def apply(self, image: np.ndarray, params: ResizeDraw) -> np.ndarray:
-        """Return the picture at the drawn size."""
-        return resize(image, params)
-
-    def apply_batch(self, canvas: Canvas, params_B: Sequence[ResizeDraw]) -> Canvas:
-        """Return the canvas of pictures at their drawn sizes."""
-        return _resize_canvas(canvas, params_B)
-
 
 @DEGRADATIONS.register()
-class Resize:
+class Resize(RandomResize):
     """Enlarge, reduce or keep, by weight; sizes are the size at the start times a factor.
 
     Args:
@@ -105,37 +120,25 @@ class Resize:
         weights: tuple[Weight, ...] | None = None,
         prob: Probability = 1.0,
     ) -> None:
+        super().__init__(modes, weights, prob)
         self.factor = check_range("Resize: factor", factor, minimum=0.01, maximum=16.0)
         if not factor[0] <= 1.0 <= factor[1]:
             raise ConfigError(f"Resize: factor [{factor[0]:g}, {factor[1]:g}] does not hold 1; use Downsample")
         self.direction = thresholds("Resize: up_down_keep", up_down_keep, 3)
         self.base = base
-        self.modes = modes
-        self.thresholds = thresholds("Resize", weights, len(modes))
-        self.prob = prob
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> ResizeDraw | None:
-        """Return the size to reach (at least one pixel), None when the picture stays as it is."""
-        if rng.random() >= self.prob:
-            return None
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> ResizeDraw:
+        """Return the size to reach, at least one pixel."""
         low, high = self.factor
         bounds = ((1.0, high), (low, 1.0), (1.0, 1.0))[pick(self.direction, rng)]
         factor = rng.uniform(*bounds) / self.base
-        mode = self.modes[pick(self.thresholds, rng)]
+        mode = self.draw_mode(rng)
         height, width = (max(1, int(side * factor)) for side in size)
         return ResizeDraw(height, width, mode)
 
-    def apply(self, image: np.ndarray, params: ResizeDraw) -> np.ndarray:
-        """Return the picture at the drawn size."""
-        return resize(image, params)
-
-    def apply_batch(self, canvas: Canvas, params_B: Sequence[ResizeDraw]) -> Canvas:
-        """Return the canvas of pictures at their drawn sizes."""
-        return _resize_canvas(canvas, params_B)
-
 
 @DEGRADATIONS.register()
-class ResizeBack:
+class ResizeBack(Resizing):
     """Resize to the size at the start of the pipeline."""
 
     def __init__(self, *, mode: Mode = "bilinear") -> None:
@@ -145,14 +148,6 @@ class ResizeBack:
         """Return the size at the start; nothing is random."""
         return ResizeDraw(size[0], size[1], self.mode)
 
-    def apply(self, image: np.ndarray, params: ResizeDraw) -> np.ndarray:
-        """Return the picture at its first size."""
-        return resize(image, params)
-
-    def apply_batch(self, canvas: Canvas, params_B: Sequence[ResizeDraw]) -> Canvas:
-        """Return the canvas of pictures at their drawn sizes."""
-        return _resize_canvas(canvas, params_B)
-
 
 def resize(image: np.ndarray, params: ResizeDraw) -> np.ndarray:
     """Return `image` (uint8 or float32) at the size of `params`, float32; the same array when it has that size."""
@@ -160,9 +155,3 @@ def resize(image: np.ndarray, params: ResizeDraw) -> np.ndarray:
         return image
     picture = image.astype(np.float32, copy=False)
     return cv2.resize(picture, (params.width, params.height), interpolation=INTERPOLATION[params.mode])
-
-
-def _resize_canvas(canvas: Canvas, params_B: Sequence[ResizeDraw]) -> Canvas:
-    targets = [batch.Target(params.height, params.width, params.mode) for params in params_B]
-    pixels_BCHW = batch.resize(canvas.pixels_BCHW, canvas.sizes, targets)
-    return Canvas(pixels_BCHW, tuple((target.height, target.width) for target in targets))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dmdnet.degradations.base import Probability, check_range
-from dmdnet.degradations.codec import through_file
+from dmdnet.degradations.base import Probability
+from dmdnet.degradations.codec import Compression, through_file
 from dmdnet.registry import DEGRADATIONS
 
 
@@ -20,7 +20,7 @@ class WebPDraw:
 
 
 @DEGRADATIONS.register()
-class WebPCompression:
+class WebPCompression(Compression[WebPDraw]):
     """Compress to lossy WebP with a whole quality uniform in `quality`, both ends included, and read it back.
 
     It has no form for a batch on the device: its prediction of blocks from their neighbours goes on one by one. A batch
@@ -30,16 +30,11 @@ class WebPCompression:
     """
 
     def __init__(self, *, quality: tuple[int, int], prob: Probability = 1.0) -> None:
-        check_range("WebPCompression: quality", quality, minimum=1, maximum=100)
-        self.quality = quality
-        self.prob = prob
+        super().__init__(quality, prob)
 
-    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> WebPDraw | None:
-        """Return the quality, None when the picture is not compressed."""
-        if rng.random() >= self.prob:
-            return None
-        low, high = self.quality
-        return WebPDraw(int(rng.integers(low, high + 1)))
+    def draw_params(self, rng: np.random.Generator, size: tuple[int, int]) -> WebPDraw:
+        """Return the quality."""
+        return WebPDraw(self.draw_quality(rng))
 
     def apply(self, image: np.ndarray, params: WebPDraw) -> np.ndarray:
         """Return the picture after compression.
