@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from children import code_of_child
 
 from dmdnet.config.options import LoggerOptions
 from dmdnet.engine.checkpoint import CheckpointFolder
@@ -46,18 +47,6 @@ def is_whole(folder, allowed, numbers=12):
         assert tensor.shape == (numbers,)
         assert (tensor == latest).all()
     return latest
-
-
-def in_child(work):
-    """Run `work` in a forked process; return its exit code, or minus the signal that ended it."""
-    pid = os.fork()
-    if pid == 0:
-        code = 98
-        try:
-            code = work() or 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 class Death:
@@ -146,13 +135,13 @@ def test_a_valid_checkpoint_is_there_after_every_system_call_of_saving_and_purgi
         save_30()
         report.write_text(" ".join(counting.calls))
 
-    assert in_child(count) == 0
+    assert code_of_child(count) == 0
     calls = report.read_text().split()
     assert {"open", "write", "fsync", "replace", "unlink"} <= set(calls)
     assert calls.count("replace") == 5  # three parts, the manifest, the purge
     for point in range(1, len(calls) + 1):
         folder = fresh()
-        assert in_child(lambda n=point: (Death(n).arm(), save_30())[1]) == 9, calls[point - 1]
+        assert code_of_child(lambda n=point: (Death(n).arm(), save_30())[1]) == 9, calls[point - 1]
         is_whole(folder, (20, 30))
         folder.clean()  # the next start
         is_whole(folder, (20, 30))
@@ -251,7 +240,7 @@ def test_a_file_that_may_not_grow_is_an_error_with_path_and_bytes(tmp_path, limi
         saved = os.dup(2)
         os.dup2(file.fileno(), 2)
         try:
-            code = in_child(lambda: (resource.setrlimit(resource.RLIMIT_CORE, (0, 0)), work())[1])
+            code = code_of_child(lambda: (resource.setrlimit(resource.RLIMIT_CORE, (0, 0)), work())[1])
         finally:
             os.dup2(saved, 2)
             os.close(saved)
@@ -307,7 +296,7 @@ def test_a_read_only_folder_is_an_error():
                 return 5 if "Permission denied" in str(error) and "net_g_20.pth" in str(error) else 6
             return 0
 
-        assert in_child(work) == 5
+        assert code_of_child(work) == 5
         is_whole(folder, (10,))
     finally:
         shutil.rmtree(place)

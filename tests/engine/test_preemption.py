@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from children import code_of, in_child
 
 from dmdnet.cli.train import add_arguments
 from dmdnet.config import load_options
@@ -21,21 +22,6 @@ from dmdnet.models.dmdnet_model import DMDNetModel
 
 ROOT = Path(__file__).parents[2]
 SBATCH = ROOT / "scripts" / "slurm" / "train.sbatch"
-
-
-def in_child(work):
-    pid = os.fork()
-    if pid == 0:
-        code = 98
-        try:
-            code = work() or 0
-        finally:
-            os._exit(code)
-    return pid
-
-
-def code_of(pid):
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def run_of(options):

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 import torch
+from children import code_of, in_child
 
 from dmdnet.engine.distributed import World
 from dmdnet.engine.logger import run_log
@@ -24,31 +25,15 @@ def store():
 
 def start_rank(port, rank, folder, work):
     """Start a rank with a pulse in a forked process."""
-    pid = os.fork()
-    if pid == 0:
-        code = 98
-        try:
-            store = torch.distributed.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=5))
-            pulse = Pulse(store, rank, 2, TIMEOUT, folder)
-            pulse.start()
-            work()
-            pulse.stop()
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
 
+    def rank_of_two():
+        store = torch.distributed.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=5))
+        pulse = Pulse(store, rank, 2, TIMEOUT, folder)
+        pulse.start()
+        work()
+        pulse.stop()
 
-def code_of(pid, within):
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    pytest.fail("the process did not end")
+    return in_child(rank_of_two)
 
 
 def waiting_in_a_collective():
