@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -12,18 +11,6 @@ import torch
 from dmdnet.archs.dmdnet import DMDNet
 from dmdnet.archs.loading import load_network
 from dmdnet.archs.multi_scale_discriminator import MultiScaleDiscriminator
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_checkpoint.py"
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("convert_checkpoint", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_there_and_back(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from types import ModuleType
@@ -13,18 +12,6 @@ from PIL import Image
 from dmdnet.data.layouts.manifest_file import ManifestLayout
 from dmdnet.data.manifest import Manifest, Row, write_manifest
 from dmdnet.data.storage import open_storage
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_lmdb.py"
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_lmdb", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
