@@ -26,6 +26,10 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["dmdnet", "dmdnet.*"]),
+    package_data={
+        "dmdnet.evaluation.published": ["*.yml", "data/*.yml"],
+        "dmdnet.html": ["page.css", "page.js"],
+    },
     python_requires=">=3.10",
     install_requires=requirements(),
     entry_points={"console_scripts": ["dmdnet=dmdnet.cli.main:main"]},

@@ -6,7 +6,20 @@ import argparse
 from collections.abc import Sequence
 
 from dmdnet import __version__
-from dmdnet.cli import bench, check_data, degrade, manifest, prepare, restore, runs, schema, test, train, weights
+from dmdnet.cli import (
+    bench,
+    check_data,
+    degrade,
+    manifest,
+    prepare,
+    published,
+    restore,
+    runs,
+    schema,
+    test,
+    train,
+    weights,
+)
 from dmdnet.cli.reporting import reported
 
 COMMANDS = {
@@ -19,6 +32,7 @@ COMMANDS = {
     "manifest": manifest,
     "degrade": degrade,
     "bench": bench,
+    "published": published,
     "schema": schema,
     "weights": weights,
 }
