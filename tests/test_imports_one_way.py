@@ -33,6 +33,7 @@ FLOORS = (
         "image_integrity",
         "files",
         "tensor_files",
+        "html",
         "basicsr_bridge",
         "__init__",
     ),
