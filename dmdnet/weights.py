@@ -24,16 +24,22 @@ DEFAULT_FOLDER = "weights"
 class WeightsFile:
     """One weights file. `sha256` is the published digest or its published first characters (for facexlib, whose
     releases have none, the one under which mirrors carry the file); None when none is known, and then the file is
-    not verified."""
+    not verified. `in_archive`: what is at the URL is an archive that has the file in it."""
 
     file: str
     url: str
     sha256: str | None
     licence: str
     needed_by: str
+    in_archive: bool = False
+
+    @property
+    def source(self) -> str:
+        """Where to get it, in words."""
+        return f"{self.file} out of {self.url}" if self.in_archive else self.url
 
 
-_FACEXLIB = "https://github.com/xinntao/facexlib/releases/download/v0.1.0/"
+_FACEXLIB = "https://github.com/xinntao/facexlib/releases/download/"
 _TORCHVISION = "weights BSD-3-Clause with torchvision; trained on ImageNet, whose terms are for research"
 
 WEIGHTS = {
@@ -58,26 +64,56 @@ WEIGHTS = {
         licence=_TORCHVISION,
         needed_by="LPIPS with the AlexNet trunk",
     ),
+    "inception_fid": WeightsFile(
+        file="pt_inception-2015-12-05-6726825d.pth",
+        url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        sha256="6726825d",
+        licence="Apache-2.0 (TensorFlow's Inception of 2015-12-05, converted by mseitzer/pytorch-fid); trained on "
+        "ImageNet, whose terms are for research",
+        needed_by="FID and KID",
+    ),
     "retinaface": WeightsFile(
         file="detection_Resnet50_Final.pth",
-        url=_FACEXLIB + "detection_Resnet50_Final.pth",
+        url=_FACEXLIB + "v0.1.0/detection_Resnet50_Final.pth",
         sha256="6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
         licence="MIT (biubug6/Pytorch_Retinaface); trained on WIDER FACE, which is for research",
         needed_by="finding faces with facexlib",
     ),
     "awing": WeightsFile(
         file="alignment_WFLW_4HG.pth",
-        url=_FACEXLIB + "alignment_WFLW_4HG.pth",
+        url=_FACEXLIB + "v0.1.0/alignment_WFLW_4HG.pth",
         sha256="bbfd137307a4c7debd5c283b9b0ce539466cee417ac0a155e184d857f9f2899c",
         licence="Apache-2.0 (protossw512/AdaptiveWingLoss); trained on WFLW, which is for research",
         needed_by="landmarks with facexlib",
     ),
     "arcface_ir_se50": WeightsFile(
         file="recognition_arcface_ir_se50.pth",
-        url=_FACEXLIB + "recognition_arcface_ir_se50.pth",
+        url=_FACEXLIB + "v0.1.0/recognition_arcface_ir_se50.pth",
         sha256="a035c768259b98ab1ce0e646312f48b9e1e218197a0f80ac6765e88f8b6ddf28",
         licence="MIT (TreB1eN/InsightFace_Pytorch); trained on MS-Celeb-1M, which is for research and withdrawn",
-        needed_by="telling people apart with facexlib, and the identity loss",
+        needed_by="telling people apart with facexlib, the identity loss, and identity similarity by ir_se50",
+    ),
+    "arcface_w600k_r50": WeightsFile(
+        file="w600k_r50.onnx",
+        url="https://github.com/deepinsight/insightface/releases/download/v0.7/buffalo_l.zip",
+        sha256="4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43",
+        licence="insightface's models: for non-commercial research only; trained on WebFace600K",
+        needed_by="identity similarity by w600k_r50, as ReF-LDM measures it",
+        in_archive=True,
+    ),
+    "arcface_resnet18": WeightsFile(
+        file="arcface_resnet18.pth",
+        url="https://github.com/TencentARC/GFPGAN/releases/download/v0.1.0/arcface_resnet18.pth",
+        sha256=None,
+        licence="Apache-2.0 with GFPGAN; the network is ronghuaiyang's, trained on CASIA-WebFace, which is for research",
+        needed_by="the older literature's identity angle (Deg.)",
+    ),
+    "parsenet": WeightsFile(
+        file="parsing_parsenet.pth",
+        url=_FACEXLIB + "v0.2.2/parsing_parsenet.pth",
+        sha256="3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
+        licence="MIT with facexlib; trained on CelebAMask-HQ, which is for research",
+        needed_by="LPIPS of the face alone",
     ),
     "dmdnet": WeightsFile(
         file="DMDNet.pth",
@@ -106,14 +142,14 @@ def find_weights(name: str, folder: str | os.PathLike[str] | None = None) -> Pat
     path = weights_folder(folder) / entry.file
     if not path.is_file():
         raise WeightsError(
-            f"{path} is missing; it is needed for {entry.needed_by}. Get {entry.url} ({entry.licence}) "
+            f"{path} is missing; it is needed for {entry.needed_by}. Get {entry.source} ({entry.licence}) "
             f"and put it into {path.parent.resolve()}, or name another folder in {WEIGHTS_VARIABLE}"
         )
     stat = path.stat()
     if entry.sha256 and not _digest(path, stat.st_size, stat.st_mtime_ns).startswith(entry.sha256):
         raise WeightsError(
             f"{path} is not the published file: its sha256 does not start with {entry.sha256}. "
-            f"Delete it and get {entry.url} again"
+            f"Delete it and get {entry.source} again"
         )
     return path
 
@@ -143,7 +179,7 @@ def describe_weights(folder: str | os.PathLike[str] | None = None) -> str:
         lines += [
             f"{name}: {state}",
             f"  file    {entry.file}",
-            f"  source  {entry.url}",
+            f"  source  {entry.source}",
             f"  sha256  {entry.sha256 + '...' if entry.sha256 else 'not published; the file is not verified'}",
             f"  licence {entry.licence}",
             f"  for     {entry.needed_by}",

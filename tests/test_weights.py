@@ -19,7 +19,8 @@ def test_every_entry_says_all():
     for name, entry in WEIGHTS.items():
         assert name == name.lower()
         assert entry.url.startswith("https://")
-        assert entry.url.endswith("/" + entry.file)
+        assert entry.url.endswith(".zip" if entry.in_archive else "/" + entry.file)
+        assert entry.file in entry.source
         assert entry.licence
         assert entry.needed_by
         assert entry.sha256 is None or len(entry.sha256) >= 8

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dmdnet.errors import ConfigError, WeightsError
+from dmdnet.features.sharing import shared
 from dmdnet.weights import find_weights, read_state
 
 Trunk = Literal["alex", "vgg"]
@@ -54,12 +55,21 @@ class LPIPSFeatures(nn.Module):
 
     def distance(self, pred: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
         """Return the distance of two pictures by their features, (B,) float32."""
+        maps = self.distance_maps(pred, target)
+        return torch.stack([distance_BHW.flatten(1).mean(dim=1) for distance_BHW in maps]).sum(dim=0)
+
+    def distance_maps(self, pred: Sequence[Tensor], target: Sequence[Tensor]) -> list[Tensor]:
+        """Return what each place adds, (B,h,w) float32 for each layer; the distance is the sum of their means."""
         heads = [self.get_buffer(f"head{index}") for index in range(self.num_layers)]
-        layers = [
-            ((one - other).square() * head).sum(dim=1).flatten(1).mean(dim=1)
-            for one, other, head in zip(pred, target, heads, strict=True)
+        return [
+            ((one - other).square() * head).sum(dim=1) for one, other, head in zip(pred, target, heads, strict=True)
         ]
-        return torch.stack(layers).sum(dim=0)
+
+
+def load_lpips(trunk: Trunk, weights_folder: str | None) -> LPIPSFeatures:
+    """Return the network, which all that ask for it share; see `LPIPSFeatures` for the errors."""
+    path = find_weights(_TRUNK_WEIGHTS[trunk], weights_folder).resolve()
+    return shared(("lpips", trunk, path), lambda: LPIPSFeatures(trunk, weights_folder))
 
 
 def _unit_length(features_BCHW: Tensor) -> Tensor:

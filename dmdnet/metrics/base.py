@@ -71,12 +71,14 @@ class Metric(nn.Module, ABC):
         higher_is_better: the direction of the best value.
         needs: what a picture must come with to be scored; without it there is no value.
         undefined: why a picture that comes with all of that may have no value, in a few words; empty if it never is.
+        smallest_side: pixels that a picture's shorter side must have.
     """
 
     recipe: str
     higher_is_better: ClassVar[bool] = True
-    needs: ClassVar[frozenset[Need]] = frozenset({"target"})
-    undefined: ClassVar[str] = ""
+    needs: frozenset[Need] = frozenset({"target"})
+    undefined: str = ""
+    smallest_side: ClassVar[int] = 1
 
     def prepare(self, weights_folder: str | None) -> None:
         """Load what the metric needs from the weights folder (None: the usual one).

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from dmdnet.metrics.base import Metric, MetricInput
-from dmdnet.metrics.regions import Color, Region, as_color, masked_mean, pair, recipe_name, region_mask
+from dmdnet.metrics.regions import NO_BOXES, Color, Region, as_color, masked_mean, pair, recipe_name, region_mask
 from dmdnet.registry import METRICS
 
 IDENTICAL_DB = 120.0
@@ -36,6 +36,7 @@ class PSNR(Metric):
         self.color: Color = color
         self.crop_border = crop_border
         self.region: Region = region
+        self.undefined = "" if region == "image" else NO_BOXES
         crop = (f"crop{crop_border}",) if crop_border else ()
         self.recipe = recipe_name("psnr", color, region, *crop)
 

@@ -24,6 +24,8 @@ REGION_BOXES: dict[str, tuple[int, ...]] = {
     "mouth": (3,),
 }
 
+NO_BOXES = "no box of the region"  # why a picture has no value there
+
 
 def pair(recipe: str, inputs: MetricInput) -> tuple[Tensor, Tensor]:
     """Return prediction and target, checked by `check_pictures`.

@@ -35,7 +35,8 @@ def set_matmul_precision(precision: Literal["highest", "high"]) -> None:
 
 @contextmanager
 def full_float32_products(device: torch.device) -> Iterator[None]:
-    """Let matrix products keep all 24 bits of float32, whatever was allowed for the networks, and autocast not reach.
+    """Let matrix products and convolutions keep all 24 bits of float32, whatever was allowed for the networks, and
+    autocast not reach.
 
     TF32 would keep 11 bits of each factor. The switch is read when a product is launched, so that it may be turned
     back as soon as the launch has returned. There is one switch for all threads: the first that comes in turns it,
@@ -53,7 +54,12 @@ class _FullPrecision:
     """The switches of the process, and how many threads want them at full precision."""
 
     def __init__(self) -> None:
-        self._switches = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
+        self._switches = (
+            torch.backends.cuda.matmul,
+            torch.backends.cudnn.conv,  # type: ignore[attr-defined]
+            torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
+            torch.backends.mkldnn.conv,  # type: ignore[attr-defined]
+        )
         self._lock = threading.Lock()
         self._inside = 0
         self._before: list[str] = []
