@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from safetensors.torch import save as safetensors_bytes
 
-from dmdnet.engine.durable import digest, fsync_folder, remove_temporary, write_durably
+from dmdnet.engine.durable import digest, discard, fsync_folder, remove_temporary, write_durably
 from dmdnet.errors import CheckpointError
 from dmdnet.tensor_files import NotTensors, read_tensors
 
@@ -48,6 +48,7 @@ class CheckpointFolder:
         self.root = Path(root)
         self.models = self.root / "models"
         self.states = self.root / "training_states"
+        self.damaged: set[int] = set()  # those that `latest` has passed over: they do not count among what is kept
 
     def save(
         self,
@@ -83,8 +84,9 @@ class CheckpointFolder:
             write_durably(path, lambda file: file.write(text), len(text))
         except CheckpointError:
             for name in sealed:  # without a manifest they are nothing, and they take the room
-                (self.root / name).unlink(missing_ok=True)
+                discard(self.root / name)
             raise
+        self.damaged.discard(iteration)
         return path
 
     def publish_latest(self, iteration: int) -> None:
@@ -144,6 +146,7 @@ class CheckpointFolder:
             if defect is None:
                 return iteration
             logger.warning("checkpoint %d is damaged and passed over: %s", iteration, defect)
+            self.damaged.add(iteration)
             complaints.append(defect)
         if complaints:
             raise CheckpointError(

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from dmdnet.config.options import DistOptions
-from dmdnet.engine.pulse import Pulse
+from dmdnet.engine.pulse import Pulse, beating
 from dmdnet.errors import ConfigError
 from dmdnet.models.means import Mean
 
@@ -93,11 +93,8 @@ def processes(
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     control = torch.distributed.new_group(backend="gloo", timeout=timeout) if backend != "gloo" else None
     pulse = Pulse(store.clone(), rank, size, options.hang_timeout_s, log_folder)
-    pulse.start()
-    try:
+    with beating(pulse):
         yield World(rank, size, local_rank, place, control)
-    finally:
-        pulse.stop()
     # After an error the group is left to the end of the process: leaving it properly would wait for the other ranks.
     torch.distributed.destroy_process_group()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -41,7 +43,7 @@ def write_durably(path: Path, write: Callable[[Any], Any], needed: int = 0) -> d
             f"{_free(path.parent)} are free. Earlier checkpoints are untouched"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        discard(beside)
     return hashing.seal()
 
 
@@ -51,13 +53,22 @@ def remove_temporary(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def discard(path: Path) -> None:
+    """Remove a file that is of no use, if that is possible: it must not hide the error that made it so."""
+    with contextlib.suppress(OSError):  # a disk that has become read-only says so even of a file that is not there
+        path.unlink(missing_ok=True)
+
+
 def fsync_folder(folder: Path) -> None:
-    """Make renames and removals in `folder` durable, where the system lets a folder be opened."""
+    """Make renames and removals in `folder` durable, where the system lets a folder be opened and flushed."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot flush a folder
+            raise
     finally:
         os.close(handle)
 

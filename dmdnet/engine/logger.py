@@ -13,7 +13,7 @@ from pathlib import Path
 from dmdnet.engine.distributed import World
 from dmdnet.engine.progress import Progress, open_progress
 from dmdnet.engine.pulse import rank_log
-from dmdnet.errors import DMDNetError
+from dmdnet.errors import CheckpointError, DMDNetError
 
 _ROOT = logging.getLogger("dmdnet")
 _FORMAT = "%(asctime)s %(levelname)s: %(message)s"
@@ -27,7 +27,10 @@ class _ConsoleHandler(logging.Handler):
         self._progress = progress
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._progress.print(self.format(record))
+        try:
+            self._progress.print(self.format(record))
+        except (OSError, ValueError):  # nobody reads there any more, or it is closed: the file has the line, too
+            self.handleError(record)
 
 
 @contextmanager
@@ -37,9 +40,7 @@ def run_log(folder: Path, name: str, world: World) -> Iterator[Progress]:
         console = _ConsoleHandler(progress)
         handlers: list[logging.Handler] = []
         if world.main:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = folder / f"train_{name}_{time.strftime('%Y%m%d_%H%M%S')}.log"
-            handlers = [logging.FileHandler(file, encoding="utf-8"), console]
+            handlers = [_log_file(folder / f"train_{name}_{time.strftime('%Y%m%d_%H%M%S')}.log"), console]
         level = _ROOT.level
         _ROOT.setLevel(logging.INFO if world.main else logging.ERROR)
         for handler in handlers:
@@ -60,6 +61,17 @@ def run_log(folder: Path, name: str, world: World) -> Iterator[Progress]:
                 _ROOT.removeHandler(handler)
                 handler.close()
             _ROOT.setLevel(level)
+
+
+def _log_file(path: Path) -> logging.Handler:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: the log cannot be written: {error.strerror or error}; make room, or set path.experiments_root to "
+            "a writable folder"
+        ) from error
 
 
 def _write_failure(folder: Path, world: World, text: str) -> None:

@@ -17,11 +17,30 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 EXIT_CODE = 5
 _SLOWEST_BEAT = 5.0
+
+
+@contextlib.contextmanager
+def beating(pulse: Pulse) -> Iterator[None]:
+    """Let a rank be heard. Only one that ends well, or stops as all have agreed, says goodbye.
+
+    One that fails is missed: a collective that does not notice that it has gone (NCCL's) would wait for it.
+    """
+    pulse.start()
+    try:
+        yield
+    except SystemExit:
+        pulse.stop()
+        raise
+    except BaseException:
+        pulse.stop(goodbye=False)
+        raise
+    pulse.stop()
 
 
 def rank_log(folder: Path, rank: int) -> Path:
@@ -57,9 +76,13 @@ class Pulse:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Say goodbye, so that nobody misses this rank."""
+    def stop(self, goodbye: bool = True) -> None:
+        """End, and say goodbye, so that nobody misses this rank."""
         self._over.set()
+        for thread in self._threads:
+            thread.join(timeout=self._interval)  # a beat that is on its way must not come after the goodbye
+        if not goodbye:
+            return
         with contextlib.suppress(RuntimeError):  # the store went with the rank that held it
             self._beat(-1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ class Best:
     def update(self, values: Mapping[str, float], iteration: int) -> bool:
         """Take a validation's values; return whether this iteration is among the best."""
         value = values.get(f"val_{self.metric}")
-        if value is None:
+        if value is None or math.isnan(value):
             logger.warning("logger.keep_best: the validation after iteration %d gave no %s", iteration, self.metric)
             return False
         others = [entry for entry in self.entries if entry[1] != iteration]

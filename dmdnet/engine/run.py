@@ -44,12 +44,13 @@ class Run:
             self.saver.prepare(self.model.weights(), {"model": self.model.state_dict()})
 
     def save(self, iteration: int, draws: int, *, unjudged: bool, last: bool = False) -> None:
-        """Let rank 0 save; a failure is raised by `leave_if_stopped`."""
+        """Let rank 0 save; a failure is raised by `leave_if_stopped`, or at the end by `finish`."""
         self.model.settle()  # nothing is saved that the host has not looked at
         if not self.world.main:
             return
         state = {
             "draws": draws,
+            "batch": global_batch(self.options, self.world),
             "unjudged": unjudged,
             "options": plain(self.options),
             "model": self.model.state_dict(),
@@ -70,15 +71,25 @@ class Run:
             return
         if order < _SAVE_FAILED and not saved:
             self.save(iteration, draws, unjudged=unjudged)
-        self.saver.finish()
-        if order == _SAVE_FAILED:
-            raise CheckpointError("rank 0 could not save; its message says why")
+        self.finish()
         logger.warning("stopped by signal %d after iteration %d; the same command continues", order, iteration)
         self.board.close()
         raise SystemExit(128 + order)
 
+    def finish(self) -> None:
+        """Wait for the save that is under way, on all ranks: none of them may end as if it had gone well.
+
+        Raises:
+            CheckpointError: rank 0 could not save; on every rank.
+        """
+        self.saver.wait()
+        if self.world.highest(int(self.saver.failed)):
+            self.saver.check()
+            raise CheckpointError("rank 0 could not save; its message says why")
+
     def judge(self, iteration: int, draws: int, saved: bool) -> None:
         """Validate; save again what has become one of the best and is not saved yet."""
+        self.model.settle()  # here, with all ranks: what is among the best is saved by the first rank alone
         try:
             values = self.validation.run(self.model, iteration)
         except Stopped:
@@ -106,6 +117,13 @@ class Run:
             return False
         logger.info("iteration %d is among the best by %s", iteration, best.metric)
         return True
+
+
+def global_batch(options: Options, world: World) -> int:
+    """Return how many samples an iteration takes, over all ranks."""
+    recipe = options.train
+    assert recipe is not None
+    return options.datasets["train"].batch_size_per_gpu * recipe.accumulate * world.size
 
 
 def is_judged(folder: Path, iteration: int, world: World) -> bool:

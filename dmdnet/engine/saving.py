@@ -15,7 +15,6 @@ import torch
 from dmdnet.config.options import LoggerOptions
 from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.retention import Best, doomed
-from dmdnet.errors import DMDNetError
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class Saver:
         self._options = options
         self._thread: threading.Thread | None = None
         self._copy: Any = None
-        self._failure: DMDNetError | None = None
+        self._failure: Exception | None = None
 
     @property
     def failed(self) -> bool:
@@ -68,20 +67,11 @@ class Saver:
             self._thread.join()
             self._thread = None
 
-    def finish(self) -> None:
-        """Wait for the save that is under way.
-
-        Raises:
-            CheckpointError: it failed.
-        """
-        self.wait()
-        self.check()
-
     def check(self) -> None:
         """Raise the failure of a save.
 
         Raises:
-            CheckpointError: what `CheckpointFolder.save` raised.
+            CheckpointError: what `CheckpointFolder.save` raised; whatever else went wrong in it goes its way as it is.
         """
         if self._failure is not None:
             raise self._failure
@@ -97,8 +87,9 @@ class Saver:
                 self.checkpoints.publish_latest(iteration)
             self.saved_s = time.perf_counter() - began
             logger.info("checkpoint: %s", path)
-            self.checkpoints.purge(doomed(self.checkpoints.iterations(), iteration, self._options.keep_last, best))
-        except DMDNetError as error:
+            whole = [one for one in self.checkpoints.iterations() if one not in self.checkpoints.damaged]
+            self.checkpoints.purge(doomed(whole, iteration, self._options.keep_last, best))
+        except Exception as error:  # a thread would end with it unheard: `check` raises it where the run can end
             self._failure = error
 
     def __enter__(self) -> Saver:

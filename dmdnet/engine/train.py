@@ -17,11 +17,12 @@ from dmdnet.data.loading import build_dataset, build_loader
 from dmdnet.data.skips import SkipLog
 from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.distributed import Launcher, World, processes
+from dmdnet.engine.history import append_return
 from dmdnet.engine.logger import run_log
 from dmdnet.engine.prefetch import on_device
 from dmdnet.engine.progress import Clock, Progress, progress_line
 from dmdnet.engine.retention import Best
-from dmdnet.engine.run import Run, is_judged
+from dmdnet.engine.run import Run, global_batch, is_judged
 from dmdnet.engine.run_folder import Resume, find_resume, log_option_changes, run_folder, write_description
 from dmdnet.engine.run_lock import run_lock
 from dmdnet.engine.saving import Saver
@@ -67,8 +68,8 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             check_apart({"datasets.train": dataset}, {f"datasets.{key}": judge for key, judge in judges.items()})
             model = build_model(options, world.device, pretrained=resume is None)
             best = Best.of(options)
-            start, draws, unjudged = _restore_state(model, options, resume, best) if resume else (0, 0, False)
-            checkpoints = CheckpointFolder(root)
+            start, draws, unjudged = _restore_state(model, options, resume, best, world) if resume else (0, 0, False)
+            checkpoints = resume.folder if resume and resume.folder.root == root else CheckpointFolder(root)
             if world.main:
                 checkpoints.clean()
             if start >= recipe.total_iter:
@@ -78,6 +79,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                 if not unjudged or is_judged(root, start, world):
                     return
             if world.main:
+                append_return(root, start)
                 write_description(options)
             if resume is None:
                 model.setup(dataset)
@@ -97,8 +99,8 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                 )
             )
             batches = on_device(batches, world.device, recipe.prefetch)
-            global_batch = entry.batch_size_per_gpu * recipe.accumulate * world.size
-            _log_start(options, model, world, start, global_batch)
+            batch_size = global_batch(options, world)
+            _log_start(options, model, world, start, batch_size)
             board = open_board(root / "tb_logger", start, options.logger.use_tb_logger and world.main)
             means, clock = RunningMeans(), Clock(start, recipe.total_iter)
 
@@ -110,7 +112,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                 for iteration in range(start + 1, recipe.total_iter + 1):
                     # One step. Whatever draws from torch's generator in it is a function of (seed, iteration, rank).
                     batch = clock.wait(batches)
-                    draws += global_batch
+                    draws += batch_size
                     _seed_torch(options.manual_seed, iteration, world.rank)
                     means.add(model.step(batch, iteration))
                     last = iteration == recipe.total_iter
@@ -131,6 +133,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                     run.leave_if_stopped(iteration, draws, saved, unjudged=judged)
                     if judged:
                         run.judge(iteration, draws, saved)
+                run.finish()
 
             board.close()
             logger.info("finished: %s", checkpoints.models / f"net_g_{recipe.total_iter}.pth")
@@ -197,13 +200,23 @@ def _skip_log(dataset: Any, root: Path, world: World) -> SkipLog:
     return SkipLog(len(dataset), dataset.max_bad_share, root / name)
 
 
-def _restore_state(model: Model, options: Options, resume: Resume, best: Best | None) -> tuple[int, int, bool]:
+def _restore_state(
+    model: Model, options: Options, resume: Resume, best: Best | None, world: World
+) -> tuple[int, int, bool]:
     """Load a checkpoint; return its iteration, the draws that it has used up, whether its validation is still due."""
     weights, state = resume.folder.load(resume.iteration)
     missing = [key for key in ("iteration", "draws", "options", "model") if key not in state]
     if missing:
         raise CheckpointError(f"{resume.folder.states / str(resume.iteration)}.state has no {', '.join(missing)}")
     log_option_changes(options, state["options"])
+    before, now = state.get("batch"), global_batch(options, world)  # not in the checkpoints of version 0.1
+    if before not in (None, now):
+        logger.warning(
+            "an iteration had %d samples until the checkpoint and has %d from now on (ranks x batch_size_per_gpu x "
+            "accumulate): learning rates and schedule are those of the options all the same",
+            before,
+            now,
+        )
     model.load_weights(weights)
     model.load_state_dict(state["model"])
     if best is not None and "best" in state:
@@ -250,7 +263,7 @@ def _write_pictures(model: Model, batch: FaceBatch, board: Board, iteration: int
     board.picture("degraded_restored_target_references", picture_grid(faces, restored), iteration)
 
 
-def _log_start(options: Options, model: Model, world: World, start: int, global_batch: int) -> None:
+def _log_start(options: Options, model: Model, world: World, start: int, batch_size: int) -> None:
     for name, network in model.networks().items():
         parameters = sum(parameter.numel() for parameter in network.parameters())
         logger.info("%s: %s, %s parameters", name, type(network).__name__, f"{parameters:,}")
@@ -261,6 +274,6 @@ def _log_start(options: Options, model: Model, world: World, start: int, global_
         options.train.total_iter if options.train else 0,
         world.size,
         world.device.type,
-        global_batch,
+        batch_size,
         options.manual_seed,
     )

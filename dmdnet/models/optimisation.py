@@ -38,6 +38,8 @@ class Optimisation:
     ) -> None:
         parts = groups(network, multipliers or {})
         self.parameters = [parameter for _, parameters in parts for parameter in parameters]
+        known = {id(parameter): name for name, parameter in network.named_parameters()}
+        self._names = [[known[id(parameter)] for parameter in parameters] for _, parameters in parts]
         self.optimizer: torch.optim.Optimizer = OPTIMIZERS.build(
             optimizer, params=[{"params": parameters} for _, parameters in parts]
         )
@@ -97,8 +99,8 @@ class Optimisation:
         return [*self.parameters, *(item for item in moments if isinstance(item, Tensor))]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the optimiser's state."""
-        return self.optimizer.state_dict()
+        """Return the optimiser's state, and the names of the parameters that it is of, by group."""
+        return {**self.optimizer.state_dict(), "names": [list(names) for names in self._names]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the moments back; learning rate, betas and decay stay those of the option file.
@@ -106,6 +108,9 @@ class Optimisation:
         Raises:
             CheckpointError: the state belongs to other parameters.
         """
+        names = state.get("names", self._names)  # checkpoints of version 0.1 may have none
+        if names != self._names:
+            raise CheckpointError(f"the saved optimiser state does not fit the network: {self._difference(names)}")
         mine = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         try:
             self.optimizer.load_state_dict(dict(state))
@@ -114,6 +119,19 @@ class Optimisation:
         for group, options in zip(self.optimizer.param_groups, mine, strict=True):
             group.update(options)
         self._lay_out_like_parameters()
+
+    def _difference(self, saved: list[list[str]]) -> str:
+        before, now = ({name for group in groups for name in group} for groups in (saved, self._names))
+        if before == now:
+            what = "it has the parameters in other groups"
+        else:
+            changes = [f"-{name}" for name in sorted(before - now)] + [f"+{name}" for name in sorted(now - before)]
+            more = ", ..." if len(changes) > 4 else ""
+            what = f"other parameters were trained ({', '.join(changes[:4])}{more})"
+        return (
+            f"{what}. Put train.freeze and train.lr_multipliers back, or start a new run under another name (with "
+            "path.pretrain_network_g to begin from these weights)"
+        )
 
     def _lay_out_like_parameters(self) -> None:
         """Give each moment the memory format of its parameter: fused kernels walk both in the order of the memory."""

@@ -1,9 +1,11 @@
 """Checkpoints: sealed, verified, never lost to a failed save."""
 
+import errno
 import json
 import os
 import pickle
 import shutil
+import stat
 
 import numpy as np
 import pytest
@@ -170,6 +172,19 @@ def test_a_failing_disk_is_an_error_and_leaves_no_trace(folder, monkeypatch):
         folder.save(30, *contents(30))
     monkeypatch.undo()
     assert files(folder) == before
+
+
+def test_a_file_system_that_cannot_flush_folders_is_no_reason_not_to_save(folder, monkeypatch):
+    flush = os.fsync
+
+    def refuse(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    folder.save(30, *contents(30.0))
+    assert folder.latest() == 30
 
 
 def test_too_little_space_is_said_before_anything_is_written(folder, monkeypatch):

@@ -1,6 +1,9 @@
 """What a run shows: progress, log file, TensorBoard."""
 
+import contextlib
 import logging
+import os
+import sys
 from datetime import timedelta
 
 import pytest
@@ -13,7 +16,7 @@ from dmdnet.engine.distributed import World
 from dmdnet.engine.logger import run_log
 from dmdnet.engine.progress import Clock, open_progress, progress_line
 from dmdnet.engine.tensorboard import first_faces, open_board, picture_grid
-from dmdnet.errors import DataError
+from dmdnet.errors import CheckpointError, DataError
 
 
 def test_clock_measures_speed_and_waiting(monkeypatch):
@@ -70,6 +73,26 @@ def test_the_log_goes_to_a_file_and_ends_with_the_error(tmp_path, capsys):
     assert "hello" in console
     assert "broken" not in console  # the command line prints it
     assert logging.getLogger("dmdnet").handlers == []
+
+
+def test_a_console_that_nobody_reads_any_more_does_not_end_a_run(tmp_path, monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)  # as of `python train.py 2>&1 | head`
+    broken = os.fdopen(writing, "w", buffering=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", broken)
+        with run_log(tmp_path, "demo", World()):
+            logging.getLogger("dmdnet.somewhere").info("hello")
+    with contextlib.suppress(BrokenPipeError):
+        broken.close()
+    (file,) = tmp_path.glob("train_demo_*.log")
+    assert "hello" in file.read_text()
+
+
+def test_a_log_that_cannot_be_written_is_an_error_with_the_path(tmp_path):
+    (tmp_path / "run").write_text("no folder")
+    with pytest.raises(CheckpointError, match=r"run/train_demo_.*log: the log cannot be written: "):
+        run_log(tmp_path / "run", "demo", World()).__enter__()
 
 
 def test_other_ranks_write_no_log(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """A rank that stops is named, and all processes end; what a failing rank leaves behind."""
 
+import contextlib
+import json
 import os
 import re
 import signal
@@ -12,7 +14,7 @@ from children import code_of, in_child
 
 from dmdnet.engine.distributed import World
 from dmdnet.engine.logger import run_log
-from dmdnet.engine.pulse import EXIT_CODE, Pulse, rank_log
+from dmdnet.engine.pulse import EXIT_CODE, Pulse, beating, rank_log
 from dmdnet.errors import DataError
 
 TIMEOUT = 1.0
@@ -73,6 +75,15 @@ def test_a_store_that_does_not_answer_ends_the_rank(tmp_path):
     finally:
         os.kill(holder, signal.SIGKILL)
         os.waitpid(holder, 0)
+
+
+def test_only_a_rank_that_ends_well_says_goodbye(store):
+    for rank, error in enumerate((None, SystemExit(143), ZeroDivisionError())):
+        with contextlib.suppress(SystemExit, ZeroDivisionError), beating(Pulse(store, rank, 3, 60.0)):
+            if error is not None:
+                raise error
+        count = json.loads(store.get(f"dmdnet/pulse/{rank}"))["count"]
+        assert (count < 0) is (rank < 2)
 
 
 @pytest.mark.parametrize("error", [DataError("a picture is broken"), ZeroDivisionError("division by zero")])

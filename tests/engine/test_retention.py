@@ -11,8 +11,9 @@ from dmdnet.archs.loading import load_network, read_weights
 from dmdnet.config import load_options
 from dmdnet.config.options import LoggerOptions
 from dmdnet.engine.checkpoint import CheckpointFolder
-from dmdnet.engine.history import append_validation, read_validations
+from dmdnet.engine.history import append_return, append_validation, read_validations
 from dmdnet.engine.retention import Best, doomed
+from dmdnet.engine.saving import Saver
 from dmdnet.engine.train import train
 from dmdnet.engine.validation import Validation
 from dmdnet.errors import ConfigError
@@ -50,6 +51,30 @@ def test_best_values_are_ranked_and_survive(higher, first):
 def test_a_validation_without_the_value_is_told(caplog):
     assert not Best("set/specific_psnr", True).update({}, 10)
     assert "gave no set/specific_psnr" in caplog.text
+    caplog.clear()
+    best = Best("set/specific_psnr", True)
+    assert not best.update({"val_set/specific_psnr": float("nan")}, 10)  # neither more nor less than anything
+    assert best.update({"val_set/specific_psnr": 1.0}, 20)
+    assert "gave no set/specific_psnr" in caplog.text
+
+
+def test_a_damaged_checkpoint_does_not_count_among_those_that_stay(tmp_path):
+    def save(folder, iteration):
+        part = {"params": {"w": torch.full((3,), float(iteration))}, "network": {"type": "X"}}
+        with Saver(folder, LoggerOptions(keep_last=2)) as saver:
+            saver.save(iteration, {"net_g": part}, {"draws": iteration})
+
+    for iteration in (10, 20):
+        save(CheckpointFolder(tmp_path), iteration)
+    (tmp_path / "models" / "net_g_20.pth").write_bytes(b"")
+    folder = CheckpointFolder(tmp_path)
+    assert folder.latest() == 10
+    save(folder, 25)  # another interval than before, so that 20 is not written again
+    (tmp_path / "models" / "net_g_25.pth").write_bytes(b"")
+    assert CheckpointFolder(tmp_path).latest() == 10
+    save(folder, 20)
+    save(folder, 30)
+    assert folder.iterations() == [30, 25]
 
 
 @pytest.fixture
@@ -138,6 +163,18 @@ def test_a_metric_that_validation_does_not_give_is_refused(judged):
         ConfigError, match=r"keep_best.metric: 'people/generic_pnsr'.*did you mean 'people/generic_psnr'"
     ):
         train(judged("wrong", keep_best={"metric": "people/generic_pnsr"}))
+
+
+def test_what_a_run_went_back_behind_is_forgotten(tmp_path):
+    append_return(tmp_path, 0)
+    assert not (tmp_path / "validation.jsonl").exists()  # a new run has nothing to take back
+    for iteration in (2, 4, 6):
+        append_validation(tmp_path, iteration, {"a": float(iteration)})
+    append_return(tmp_path, 6)
+    append_return(tmp_path, 2)
+    assert read_validations(tmp_path) == {2: {"a": 2.0}}
+    append_validation(tmp_path, 4, {"a": 40.0})
+    assert read_validations(tmp_path) == {2: {"a": 2.0}, 4: {"a": 40.0}}
 
 
 def test_a_torn_line_of_the_history_is_left_out(tmp_path, caplog):

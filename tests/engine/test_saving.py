@@ -95,6 +95,15 @@ def test_a_failed_save_is_raised_when_asked_for_and_at_the_end(gate, caplog):
     assert "disk is full" in caplog.text  # the run's own error is not hidden by it, nor it by that
 
 
+def test_whatever_goes_wrong_in_the_background_is_heard(gate, monkeypatch):
+    def broken(self, *args, **keywords):
+        raise TypeError("cannot pickle this")
+
+    monkeypatch.setattr(CheckpointFolder, "save", broken)
+    with pytest.raises(TypeError, match="cannot pickle this"), Saver(CheckpointFolder(gate.root), BACKGROUND) as saver:
+        saver.save(1, *contents(torch.zeros(1)))
+
+
 def test_copies_use_their_memory_again_and_keep_strides():
     state = {"a": torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last), "b": [torch.ones(2), 3], "c": (1, "x")}
     first = host_copy(state)

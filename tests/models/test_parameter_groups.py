@@ -72,5 +72,17 @@ def test_unknown_names_are_refused_with_near_ones(model):
 def test_a_state_with_other_groups_is_refused(model, batch):
     grouped, plain = model(lr_multipliers={"decoder": 2.0}), model()
     grouped.step(batch(), 1)
-    with pytest.raises(CheckpointError, match="does not fit the network"):
+    with pytest.raises(CheckpointError, match="does not fit the network: it has the parameters in other groups"):
         plain.load_state_dict(grouped.state_dict())
+
+
+def test_a_state_of_other_parameters_of_the_same_shapes_is_refused(model):
+    """By their places alone the moments of one layer would go to another."""
+    frozen = [model(freeze=(f"degraded_encoder.stages.0.1.body.{number}",)) for number in (0, 2)]
+    state = frozen[0].state_dict()
+    named = [name for group in state["optim_g"]["names"] for name in group]
+    assert len(named) == len(set(named)) == len(frozen[1].optim_g.parameters)
+    with pytest.raises(CheckpointError, match=r"other parameters were trained \(.*train\.freeze"):
+        frozen[1].load_state_dict(state)
+    del state["optim_g"]["names"]  # as version 0.1 saved it
+    frozen[0].load_state_dict(state)
