@@ -21,6 +21,14 @@ class DataError(DMDNetError, ValueError):
     """A data set, a picture or a landmark file is missing or unusable."""
 
 
+class MissingFileError(DataError):
+    """A file that a table or an option names is not there."""
+
+
+class NoLandmarksError(DataError):
+    """A face has no landmarks, and none could be made."""
+
+
 class BoxError(DataError):
     """A component box is empty, outside the image or of the wrong shape."""
 

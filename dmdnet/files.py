@@ -7,19 +7,19 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from dmdnet.errors import DataError
+from dmdnet.errors import DataError, MissingFileError
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """Return the bytes of a file.
 
     Raises:
-        DataError: it is missing, a folder, or cannot be read.
+        DataError: it is missing (MissingFileError), a folder, or cannot be read.
     """
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
+        raise MissingFileError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise DataError(f"{path}: is a folder, a file was expected") from None
     except (OSError, ValueError) as error:

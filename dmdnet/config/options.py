@@ -10,7 +10,19 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from dmdnet.errors import ConfigError
-from dmdnet.registry import ARCHS, DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULERS, Component, plain
+from dmdnet.registry import (
+    ARCHS,
+    DATASETS,
+    LOSSES,
+    METHODS,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    SCHEDULERS,
+    TRACKERS,
+    Component,
+    plain,
+)
 from dmdnet.typed import FrozenDict, Named, Strict, nearest, with_known_names
 
 Positive = Annotated[int, Field(gt=0)]
@@ -44,12 +56,18 @@ EntryName = Annotated[str, AfterValidator(_entry_name)]
 
 
 class DatasetOptions(Strict):
-    """One entry of `datasets`: a data set (`type` and its keywords) and how it is loaded, in one flat mapping."""
+    """One entry of `datasets`: a data set (`type` and its keywords) and how it is loaded, in one flat mapping.
+
+    For test.py: `severity` says how hard a set is, in any unit (4 for 4 times smaller): sets that have one are points
+    of a curve. `published` is the set's name among the published numbers, which the report then shows beside ours.
+    """
 
     name: FolderName
     batch_size_per_gpu: Positive = 1
     num_worker_per_gpu: NonNegative = 0
     prefetch_factor: Positive = 2
+    severity: float | None = None
+    published: str | None = None
     dataset: Annotated[Component, DATASETS]
 
     @classmethod
@@ -153,6 +171,16 @@ class ValOptions(Strict):
     metrics: Named[Annotated[Component, METRICS]] = Field(default_factory=FrozenDict)
 
 
+class BenchmarkOptions(Strict):
+    """How test.py counts.
+
+    `failed`: a picture on which a method fails is scored as the degraded input, or dropped from that method's means;
+    the report says which, and how many.
+    """
+
+    failed: Literal["input", "drop"] = "input"
+
+
 class KeepBestOptions(Strict):
     """The checkpoints that `logger.keep_last` spares for their validation, named as the log of a validation does.
 
@@ -165,11 +193,28 @@ class KeepBestOptions(Strict):
     count: Positive = 1
 
 
+class WandbOptions(Strict):
+    """Weights & Biases (`pip install wandb`).
+
+    `mode: auto` is online where a key is known and the server answers, else offline, in `experiments/<name>/wandb`.
+    `resume_id` goes on with a run of that id; a run that is continued keeps its own without it.
+    """
+
+    project: Annotated[str, Field(min_length=1)] = "dmdnet"
+    entity: str | None = None
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+    mode: Literal["auto", "online", "offline"] = "auto"
+    resume_id: str | None = None
+
+
 class LoggerOptions(Strict):
     """What is written while training, and how often (in iterations).
 
     `keep_last` is the number of newest checkpoints that stay (all, when null); `save_safetensors` writes the averaged
     weights as `net_g_<iter>.safetensors` as well; `async_save` writes from a thread while training goes on.
+    `use_tb_logger` and `wandb` turn on these two trackers, `trackers` lists any others; training goes on without one
+    that fails.
     """
 
     print_freq: Positive = 100
@@ -180,6 +225,8 @@ class LoggerOptions(Strict):
     async_save: bool = False
     image_freq: Positive | None = None
     use_tb_logger: bool = True
+    wandb: WandbOptions | None = None
+    trackers: tuple[Annotated[Component, TRACKERS], ...] = ()
 
 
 class DistOptions(Strict):
@@ -195,7 +242,10 @@ class DistOptions(Strict):
 
 
 class Options(Strict):
-    """The whole option file of a training or a test run."""
+    """The whole option file of a training or a test run.
+
+    `methods`: what test.py compares, by names of your own; left out, it is network_g with the outputs of `val.modes`.
+    """
 
     name: FolderName
     model: Annotated[Component, MODELS]
@@ -208,6 +258,8 @@ class Options(Strict):
     path: PathOptions = PathOptions()
     train: TrainOptions | None = None
     val: ValOptions = ValOptions()
+    methods: Named[Annotated[Component, METHODS]] = Field(default_factory=FrozenDict)
+    benchmark: BenchmarkOptions = BenchmarkOptions()
     logger: LoggerOptions = LoggerOptions()
     dist_params: DistOptions = DistOptions()
 

@@ -7,11 +7,13 @@ input, in the order left eye, right eye, nose, mouth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import torch
 
+from dmdnet.data.faults import Fault, UnusableSample
 from dmdnet.degradations.base import Degradation
 from dmdnet.degradations.pipeline import Draws, degrade_batch
 from dmdnet.errors import ConfigError
@@ -50,6 +52,10 @@ class References(_TensorFields):
     mask_BR: torch.Tensor  # bool
     landmarks_BR682: torch.Tensor | None = None  # float32, exact; NaN where none were found
 
+    def first(self, count: int) -> References:
+        """Return the first `count` references of each person."""
+        return self._map(lambda tensor: tensor[:, :count])
+
 
 @dataclass(frozen=True)
 class PendingDegradation:
@@ -65,7 +71,7 @@ class PendingDegradation:
     rows: tuple[int, ...]
     draws: tuple[Draws, ...]
 
-    def within(self, chosen: range) -> PendingDegradation | None:
+    def within(self, chosen: Sequence[int]) -> PendingDegradation | None:
         """Return what is pending of a smaller batch that has the rows `chosen`; None for nothing."""
         kept = [(chosen.index(row), draw) for row, draw in zip(self.rows, self.draws, strict=True) if row in chosen]
         if not kept:
@@ -88,6 +94,10 @@ class FaceBatch(_TensorFields):
     the picture's name.
     `lq_landmarks_B682` and `gt_landmarks_B682`, float32, are exact (never jittered); a row is NaN where none were found
     and the boxes are those of the mean face. Only metrics look at them.
+
+    In tests: `faults` has, row by row, why a face has no landmarks (None: it has some); networks fail on it, and its
+    boxes are empty. `left_out` says row by row which references could not be used; nobody stands in for them. Both are
+    empty where there is nothing to say. `unusable` are pictures that are not in the batch at all, which may be empty.
     """
 
     lq_BCHW: torch.Tensor
@@ -102,6 +112,9 @@ class FaceBatch(_TensorFields):
     skipped: tuple[str, ...] = ()
     lq_landmarks_B682: torch.Tensor | None = None
     gt_landmarks_B682: torch.Tensor | None = None
+    faults: tuple[Fault | None, ...] = ()
+    left_out: tuple[str, ...] = ()
+    unusable: tuple[UnusableSample, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -130,12 +143,19 @@ class FaceBatch(_TensorFields):
         """Return a batch of one: the picture at `index` with its references."""
         return self.rows(slice(index, index + 1))
 
-    def rows(self, chosen: slice) -> FaceBatch:
-        """Return a smaller batch: the pictures in the slice with their references."""
-        rows = self._map(lambda tensor: tensor[chosen])
-        places = range(len(self))[chosen]
+    def rows(self, chosen: slice | Sequence[int]) -> FaceBatch:
+        """Return a smaller batch: the pictures at these places with their references."""
+        places = range(len(self))[chosen] if isinstance(chosen, slice) else list(chosen)
+        rows = self._map(lambda tensor: tensor[chosen if isinstance(chosen, slice) else places])
         pending = tuple(left for group in self.pending if (left := group.within(places)) is not None)
-        return replace(rows, names=self.names[chosen], identities=self.identities[chosen], pending=pending)
+        return replace(
+            rows,
+            names=tuple(self.names[place] for place in places),
+            identities=tuple(self.identities[place] for place in places),
+            pending=pending,
+            faults=tuple(self.faults[place] for place in places) if self.faults else (),
+            left_out=tuple(self.left_out[place] for place in places) if self.left_out else (),
+        )
 
 
 def unequal_sizes(name: str, degraded: torch.Tensor, sharp: torch.Tensor) -> ConfigError:

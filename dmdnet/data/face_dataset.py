@@ -31,6 +31,20 @@ class FaceDataset(Protocol):
         """The rows that it uses, for the checks that keep training and test apart; none if it cannot say."""
         ...
 
+    @property
+    def most_references(self) -> int | None:
+        """How many references a sample has at most; None: as many as the person has."""
+        ...
+
+    @property
+    def has_wrong_references(self) -> bool:
+        """Whether samples come with another person's pictures, too."""
+        ...
+
+    def key(self, record: int) -> tuple[str, str]:
+        """Return identity and name of a record, as its sample has them, without reading it."""
+        ...
+
     def face(self, record: int) -> Face:
         """Return a record's sharp face as it is."""
         ...

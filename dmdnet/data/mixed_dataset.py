@@ -72,6 +72,22 @@ class MixedDataset:
         """The rows that the sets use, for the checks of data/checks.py."""
         return tuple(part for member in self.members for part in member.parts)
 
+    @property
+    def most_references(self) -> int | None:
+        """How many references a sample has at most; None: as many as the person has."""
+        counts = [member.most_references for member in self.members]
+        return None if None in counts else max(count for count in counts if count is not None)
+
+    @property
+    def has_wrong_references(self) -> bool:
+        """Whether samples of any of the sets come with another person's pictures, too."""
+        return any(member.has_wrong_references for member in self.members)
+
+    def key(self, record: int) -> tuple[str, str]:
+        """Return identity and name of a record, as its sample has them."""
+        member, place = self.place(record)
+        return self.members[member].key(place)
+
     def face(self, record: int) -> Face:
         """Return a sharp face as it is; records are counted through the sets one after the other."""
         member, place = self.place(record)

@@ -206,6 +206,21 @@ class ReferenceFaceDataset:
         """The rows that the set uses, for the checks of data/checks.py."""
         return (Part(self.selection, self.reader, self.allow_split_overlap),)
 
+    @property
+    def most_references(self) -> int | None:
+        """How many references a sample has at most; None: as many as the person has."""
+        return self.references.policy.most
+
+    @property
+    def has_wrong_references(self) -> bool:
+        """Whether samples come with another person's pictures, too."""
+        return self.wrong_references
+
+    def key(self, record: int) -> tuple[str, str]:
+        """Return identity and name of a record, as its sample has them."""
+        row = self._row(record)
+        return self.manifest.identity_of(row), self.manifest.name_of(row)
+
     def face(self, record: int) -> Face:
         """Return a sharp face as it is, without any augmentation."""
         return self.reader.read(self.manifest.without_references(self._row(record)))

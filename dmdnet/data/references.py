@@ -54,6 +54,11 @@ class ReferencePolicy:
     none_prob: float = 0.0
     wrong_person_prob: float = 0.0
 
+    @property
+    def most(self) -> int | None:
+        """The largest number; None: as many as the person has."""
+        return None if self.count[1] == _ALL else self.count[1]
+
     def __post_init__(self) -> None:
         count_range(self.count)
         if self.none_prob + self.wrong_person_prob > 1:

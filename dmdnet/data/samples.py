@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from dmdnet.data.batch import FaceBatch, PendingDegradation, References
+from dmdnet.data.faults import Fault, UnusableSample
 from dmdnet.degradations.base import Degradation
 from dmdnet.degradations.pipeline import Draws
 from dmdnet.faces.landmarks import NUM_LANDMARKS
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class FaceSample:
     `references` is None for a set without references; a set with references gives an empty stack where this sample
     has none. `gt` is None for a set without ground truth. `lq` is None where the degraded picture is still to be made
     on the device: `pending` then has the operations and the parameters that make it from `gt`. `skipped` names the
-    pictures that could not be used and that others stand in for.
+    pictures that could not be used and that others stand in for; in tests, references that are left out. `fault` says
+    in tests why a face has no landmarks; its boxes are empty then.
     """
 
     lq: Tensor | None
@@ -53,6 +58,7 @@ class FaceSample:
     skipped: tuple[str, ...] = ()
     lq_landmarks: Tensor | None = None
     gt_landmarks: Tensor | None = None
+    fault: Fault | None = None
 
     @property
     def shape(self) -> torch.Size:
@@ -79,7 +85,29 @@ def collate(samples: Sequence[FaceSample]) -> FaceBatch:
         skipped=tuple(message for sample in samples for message in sample.skipped),
         lq_landmarks_B682=_all_or_none([sample.lq_landmarks for sample in samples]),
         gt_landmarks_B682=_all_or_none([sample.gt_landmarks for sample in samples]),
+        faults=_any_or_nothing([sample.fault for sample in samples]),
+        left_out=_any_or_nothing(["; ".join(sample.skipped) for sample in samples]),
     )
+
+
+def collate_test(samples: Sequence[FaceSample | UnusableSample], image_size: int) -> FaceBatch:
+    """Return the batch of those samples that could be loaded, perhaps of none, with the others beside it."""
+    whole = [sample for sample in samples if isinstance(sample, FaceSample)]
+    unusable = tuple(sample for sample in samples if isinstance(sample, UnusableSample))
+    return replace(collate(whole) if whole else _empty(image_size), unusable=unusable)
+
+
+def _empty(size: int) -> FaceBatch:
+    return FaceBatch(
+        lq_BCHW=torch.empty(0, 3, size, size, dtype=torch.uint8),
+        lq_boxes_B44=torch.empty(0, 4, 4, dtype=torch.int32),
+        names=(),
+        identities=(),
+    )
+
+
+def _any_or_nothing(items: Sequence[T]) -> tuple[T, ...]:
+    return tuple(items) if any(items) else ()
 
 
 def _degraded(samples: Sequence[FaceSample], shape: torch.Size) -> Tensor:

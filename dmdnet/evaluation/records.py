@@ -13,7 +13,7 @@ from dmdnet.metrics import SetValue
 
 Status = Literal["ok", "failed", "no_references"]
 # Why a method gave no picture, or a picture of the set cannot be used by any method
-Reason = Literal["", "missing", "unreadable", "no_face", "not_finite", "wrong_size"]
+Reason = Literal["", "missing", "unreadable", "no_face", "bad_landmarks", "not_finite", "wrong_size", "error"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Evaluation:
         methods: the modes that at least one picture allowed; a set without references has no "specific".
         pictures: sorted by identity, name and method.
         samples: pictures for a comparison sheet, the first few people.
-        infos: what is known of the methods, in their order; empty in the validations of a training.
+        infos: what is known of the methods, in their order.
         unusable: pictures that no method could be scored on; they count as not covered.
         set_values: (method, metric) -> the number of a metric of the whole set.
         severity: how hard the set is, where its options say so: the x axis of curves over severity.

@@ -1,82 +1,167 @@
-"""`python test.py -opt FILE`: evaluate a network on every test set of an option file and write the results."""
+"""`python test.py -opt FILE`: every method on every test set of an option file, and what they leave in the results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dmdnet.config import to_yaml
 from dmdnet.config.options import DatasetOptions, Options
-from dmdnet.data.loading import FaceLoader, build_dataset, build_loader
+from dmdnet.data.loading import build_dataset, build_loader
 from dmdnet.errors import ConfigError, DataError, WeightsError
 from dmdnet.evaluation.gather import rank, world_size
+from dmdnet.evaluation.methods.base import Method, TestSet, build_methods
+from dmdnet.evaluation.methods.network import sha256_of
+from dmdnet.evaluation.methods.outputs import OutputsMethod
 from dmdnet.evaluation.naming import safe_name
+from dmdnet.evaluation.progress import set_progress
 from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.report import SHEET, SUMMARY, print_report, write_report
-from dmdnet.evaluation.runner import evaluate
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.runner import SetOptions, evaluate_methods
 from dmdnet.files import check_writable, write_bytes
-from dmdnet.models.base import Model, build_model
-from dmdnet.registry import METRICS
+from dmdnet.metrics import build_metrics
+from dmdnet.models.base import build_model
+from dmdnet.registry import plain
 
 SHEET_ROWS = 6
+MISMATCHES = "mismatches.txt"
+_SHOWN = 3
+logger = logging.getLogger(__name__)
 
 
 def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
-    """Evaluate `path.pretrain_network_g` and return the folder of the results, `<results_root>/<name>`.
+    """Evaluate all methods on all test sets and return the folder of the results, `<results_root>/<name>`.
 
-    Every entry of `datasets` but those for training is a test set. Written are `summary.json`, `table.txt`,
-    `options.yml` and, per set, `<set>_pictures.csv`, `<set>_sheet.png` and the restored pictures
-    `<set>/<mode>/<identity>/<stem>.png`; other files in the folder are left alone. The first rank prints the tables.
+    Every entry of `datasets` but those for training is a test set. The methods are those of `methods`, or the outputs
+    `val.modes` of `path.pretrain_network_g`. Written are the reports, `options.yml` and, per set, the restored pictures
+    `<set>/<column>/<identity>/<stem>.png` (`val.save_img`), and `<set>_mismatches.txt` where a folder of results and
+    the set do not fit each other; other files in the folder are left alone. The first rank prints the tables.
 
     Args:
-        options: of the run; `val` says which modes and metrics.
+        options: of the run; `val` says which metrics.
         device: of this process.
 
     Raises:
-        WeightsError: no weights are named, or they are missing or do not fit.
-        ConfigError: no test set, or two of one name.
-        DataError: a set's files are missing or unusable, or the folder cannot be written.
+        WeightsError: no weights are named, or they are missing or do not fit; or a method restored no picture.
+        ConfigError: no test set, two of one name, or methods that do not go together.
+        DataError: a set has no usable picture, or the folder cannot be written.
     """
+    device = torch.device(device)
     entries = _test_entries(options)
     out_dir = _prepare(options)
-    model = _model(options, torch.device(device))
+    methods = _methods(options, device)
+    metrics, unavailable = build_metrics(options.val.metrics, _weights_folder(options))
+    for name, metric in unavailable.items():
+        logger.warning("%s is not computed: %s", name, metric.reason)
     datasets = [build_dataset(entry, seed=options.manual_seed, phase="test") for entry in entries]
+    sets = [_test_set(entry, dataset) for entry, dataset in zip(entries, datasets, strict=True)]
+    chosen = [tuple(method for method in methods if method.applies_to(one.name)) for one in sets]
     _start_results(options, out_dir)
     evaluations = []
-    for entry, dataset in zip(entries, datasets, strict=True):
+    for entry, dataset, test_set, mine in zip(entries, datasets, sets, chosen, strict=True):
+        _start_methods(mine, test_set, out_dir)
         loader = build_loader(
-            dataset,
-            entry,
-            phase="test",
-            rank=rank(),
-            world_size=world_size(),
-            pin_memory=torch.device(device).type == "cuda",
+            dataset, entry, phase="test", rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda"
         )
-        evaluations.append(_evaluate(options, model, entry.name, loader, len(dataset), out_dir, device))
+        with set_progress(entry.name, -(-len(dataset) // world_size())) as advance:
+            evaluations.append(
+                evaluate_methods(
+                    mine,
+                    loader,
+                    metrics=metrics,
+                    unavailable=unavailable,
+                    about=SetOptions(entry.name, entry.severity, entry.published, options.benchmark.failed),
+                    out_dir=out_dir,
+                    save_images=options.val.save_img,
+                    device=device,
+                    sheet_rows=SHEET_ROWS,
+                    seed=options.manual_seed,
+                    progress=advance,
+                )
+            )
     if rank() == 0:
-        records = write_report(evaluations, out_dir, seed=options.manual_seed)
-        print_report(records)
+        print_report(write_report(evaluations, out_dir, seed=options.manual_seed))
         _print_places(out_dir, entries)
-        _check_restored(records, out_dir)
+        _check_restored(evaluations, out_dir)
     return out_dir
 
 
-def _check_restored(records: Sequence[SummaryRecord], out_dir: Path) -> None:
+def _methods(options: Options, device: torch.device) -> tuple[Method, ...]:
+    methods = build_methods(options, device) if options.methods else (_outputs(options, device),)
+    names = [info.name for method in methods for info in method.columns]
+    # names become folders, some of them on file systems that know no upper case
+    doubled = [name for name, count in Counter(safe_name(name).casefold() for name in names).items() if count > 1]
+    if doubled:
+        raise ConfigError(f"methods: two of them give a column {doubled[0]!r}; rename one of the entries")
+    return methods
+
+
+def _outputs(options: Options, device: torch.device) -> Method:
+    """Return the outputs of network_g, for option files without `methods`."""
+    path = options.path.pretrain_network_g
+    if path is None and set(options.val.modes) != {"input"}:
+        raise WeightsError(
+            f"{options.name}: path.pretrain_network_g names no weights to test; set it, for example to "
+            "experiments/<name>/models/net_g_latest.pth, in the file or with --set path.pretrain_network_g=FILE"
+        )
+    model = build_model(options, device, train=False)
+    return OutputsMethod(
+        model.restore,
+        options.val.modes,
+        source=path or "",
+        sha256=sha256_of(path) if path else "",
+        decides={"model": plain(options.model), "network": plain(options.network_g)},
+    )
+
+
+def _weights_folder(options: Options) -> str | None:
+    return options.path.weights if "weights" in options.path.model_fields_set else None
+
+
+def _test_set(entry: DatasetOptions, dataset: Any) -> TestSet:
+    return TestSet(
+        name=entry.name,
+        keys=tuple(dataset.key(record) for record in range(len(dataset))),
+        image_size=dataset.image_size,
+        most_references=dataset.most_references,
+        has_wrong_references=dataset.has_wrong_references,
+    )
+
+
+def _start_methods(methods: Sequence[Method], test_set: TestSet, out_dir: Path) -> None:
+    """Let the methods get ready for a set; what does not fit is logged, and listed in a file."""
+    lines = [line for method in methods for line in method.start(test_set)]
+    if rank() != 0:
+        return
+    path = out_dir / f"{safe_name(test_set.name)}_{MISMATCHES}"
+    path.unlink(missing_ok=True)
+    if lines:
+        write_bytes(path, ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+    for line in lines[:_SHOWN]:
+        logger.warning("%s: %s", test_set.name, line)
+    if len(lines) > _SHOWN:
+        logger.warning("%s: %d more are listed in %s", test_set.name, len(lines) - _SHOWN, path)
+
+
+def _check_restored(evaluations: Sequence[Evaluation], out_dir: Path) -> None:
     """Refuse to end as if all were well when a method restored nothing."""
     lost = sorted(
-        {record.method for record in records if record.kind == "mean" and record.n_failed == record.n_pictures > 0}
+        {
+            column
+            for evaluation in evaluations
+            for column in evaluation.methods
+            if all(record.status != "ok" for record in evaluation.of_method(column))
+        }
     )
     if lost:
         raise WeightsError(
             f"{out_dir}: {', '.join(lost)} restored no picture at all; the reason stands beside each picture in the "
-            "CSV. Look at the weights and the references first"
+            "CSV. Look at the weights, the landmarks and the references first"
         )
 
 
@@ -92,15 +177,6 @@ def _test_entries(options: Options) -> list[DatasetOptions]:
     if doubled is not None:
         raise ConfigError(f"datasets: two test sets are named {doubled!r}; results are kept by name: rename one")
     return entries
-
-
-def _model(options: Options, device: torch.device) -> Model:
-    if options.path.pretrain_network_g is None and set(options.val.modes) != {"input"}:
-        raise WeightsError(
-            f"{options.name}: path.pretrain_network_g names no weights to test; set it, for example to "
-            "experiments/<name>/models/net_g_latest.pth, in the file or with --set path.pretrain_network_g=FILE"
-        )
-    return build_model(options, device, train=False)
 
 
 def _prepare(options: Options) -> Path:
@@ -124,41 +200,6 @@ def _start_results(options: Options, out_dir: Path) -> None:
     if rank() == 0:
         (out_dir / SUMMARY).unlink(missing_ok=True)
         write_bytes(out_dir / "options.yml", to_yaml(options).encode())
-
-
-def _evaluate(
-    options: Options,
-    model: Model,
-    set_name: str,
-    loader: FaceLoader,
-    pictures: int,
-    out_dir: Path,
-    device: torch.device | str,
-) -> Evaluation:
-    with _progress(f"{set_name}", -(-pictures // world_size())) as advance:
-        return evaluate(
-            model.restore,
-            loader,
-            metrics={name: METRICS.build(metric) for name, metric in options.val.metrics.items()},
-            modes=options.val.modes,
-            set_name=set_name,
-            out_dir=out_dir,
-            save_images=options.val.save_img,
-            device=device,
-            sheet_rows=SHEET_ROWS,
-            progress=advance,
-        )
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Any]:
-    """Show a bar on the first rank's terminal; yield what moves it on."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown = rank() == 0 and console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 def _print_places(out_dir: Path, entries: list[DatasetOptions]) -> None:

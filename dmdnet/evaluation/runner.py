@@ -1,34 +1,68 @@
-"""Run every mode over a set and score every picture: the one evaluation of test.py and of validation.
+"""Run every method over a set and score every picture: the one evaluation of test.py and of validation.
 
 The work is split over ranks by the loader (each rank gets its own pictures); the records of all ranks are brought
 together, each picture is counted once, and every rank returns the same `Evaluation`.
 
-Shape suffixes: B batch, M metrics, C channels, H W pixels, 4 boxes x 4 corners.
+Shape suffixes: B batch, C channels, H W pixels.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
-from torch import Tensor
 
 from dmdnet.data.batch import FaceBatch
-from dmdnet.errors import DataError
-from dmdnet.evaluation.gather import gather_all, rank
+from dmdnet.evaluation.findings import Features, Findings, Key, merge
+from dmdnet.evaluation.methods.base import Method
+from dmdnet.evaluation.methods.outputs import OutputsMethod
 from dmdnet.evaluation.naming import picture_path
-from dmdnet.evaluation.records import Evaluation, MetricInfo, PictureRecord, Sample
-from dmdnet.evaluation.restoring import Restored, RestoreFunction, restore_batch
+from dmdnet.evaluation.records import Evaluation, MetricInfo, PictureRecord, Sample, UnusablePicture
+from dmdnet.evaluation.restoring import Restored, RestoreFunction
 from dmdnet.evaluation.samples import choose_samples, take_samples
+from dmdnet.evaluation.scoring import Scores, score, target_features
 from dmdnet.images import to_hwc, write_image
-from dmdnet.metrics import Metric, MetricInput, MetricReferences
+from dmdnet.metrics import Metric, SetMetric
+from dmdnet.metrics.base import Unavailable
 from dmdnet.models.modes import MODES
 
 
-@torch.no_grad()
+class Journal(Protocol):
+    """Where findings are written down as they are made."""
+
+    def write(self, record: PictureRecord, features: Features) -> None:
+        """Keep what was found of one picture and column."""
+
+    def write_target(self, key: Key, features: Features) -> None:
+        """Keep the features of a picture's ground truth."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a run before has left of a set.
+
+    Attributes:
+        kept: its findings; of use on the first rank only.
+        columns: for each batch of this rank's loader, the columns that are still to be made.
+    """
+
+    kept: Findings
+    columns: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """What the reports say of a set, and how failures in it are scored."""
+
+    name: str
+    severity: float | None = None
+    published: str | None = None
+    failed_as: Literal["input", "drop"] = "input"
+
+
 def evaluate(
     restore: RestoreFunction,
     loader: Iterable[FaceBatch],
@@ -36,143 +70,159 @@ def evaluate(
     metrics: Mapping[str, Metric],
     modes: Sequence[str] = MODES,
     set_name: str,
+    **options: Any,
+) -> Evaluation:
+    """Restore and score a set by the outputs of one model.
+
+    Args:
+        restore: (batch on `device`, modes) -> mode -> float RGB [-1, 1] (B,3,H,W). Never asked for "input".
+        modes: "input" is the degraded picture as it is; modes with references are asked for where there are some.
+        options: of `evaluate_methods`.
+    """
+    return evaluate_methods(
+        [OutputsMethod(restore, modes)], loader, metrics=metrics, about=SetOptions(set_name), **options
+    )
+
+
+@torch.no_grad()
+def evaluate_methods(
+    methods: Sequence[Method],
+    loader: Iterable[FaceBatch],
+    *,
+    metrics: Mapping[str, Metric],
+    unavailable: Mapping[str, Unavailable] | None = None,
+    about: SetOptions,
     out_dir: Path | None = None,
     save_images: bool = False,
     device: torch.device | str = "cpu",
     sheet_rows: int = 0,
+    seed: int = 0,
     progress: Callable[[int], None] | None = None,
+    journal: Journal | None = None,
+    before: Before | None = None,
 ) -> Evaluation:
-    """Restore and score a set.
+    """Restore and score a set by several methods; each picture is loaded once for all of them.
 
     Args:
-        restore: (batch on `device`, modes) -> mode -> float RGB [-1, 1] (B,3,H,W). Never asked for "input".
         loader: this rank's share of the set; a picture that several ranks have is counted once.
         metrics: short name -> metric. Without ground truth, those that need a target give no value.
-        modes: "input" is the degraded picture as it is; modes with references are asked for where there are some.
-        out_dir: where the restored pictures go, as `<out_dir>/<set>/<mode>/<identity>/<stem>.png`.
+        unavailable: metrics that were asked for and cannot be computed here.
+        out_dir: where the restored pictures go, as `<out_dir>/<set>/<column>/<identity>/<stem>.png`.
         save_images: whether to write them; each rank writes its own.
         sheet_rows: how many people to keep pictures of, for a comparison sheet.
+        seed: of what metrics of whole sets draw.
         progress: called with the number of pictures after each batch.
+        journal: is told of everything that is found.
+        before: what need not be found again.
 
     Raises:
         DataError: sizes that differ, two pictures with one name, a data set without pictures.
     """
     metrics = {name: metric.to(device).eval() for name, metric in metrics.items()}
-    records: list[PictureRecord] = []
-    samples: list[Sample] = []
-    for host_batch in loader:
+    found, samples = Findings(), list[Sample]()
+    infos = [info for method in methods for info in method.columns]
+    everything = tuple(info.name for info in infos)
+    for number, host_batch in enumerate(loader):
         batch = host_batch.to(device, non_blocking=True)
-        restored = restore_batch(restore, batch, tuple(modes))
-        target_memo: dict[Hashable, Any] = {}
-        scores = {mode: score(batch, answer, metrics, mode, target_memo) for mode, answer in restored.items()}
-        records += _records(batch, restored, scores)
-        take_samples(samples, batch, restored, scores, sheet_rows)
-        if save_images and out_dir is not None:
-            _write_pictures(out_dir, set_name, batch, restored)
+        asked = everything if before is None else tuple(before.columns[number])
+        for lost in batch.unusable:
+            picture = UnusablePicture(lost.identity, lost.name, lost.fault.kind, lost.fault.note)
+            found.unusable[picture.identity, picture.name] = picture
+        if len(batch):
+            answers = run_batch(methods, batch, metrics, asked)
+            take_samples(samples, batch, answers.restored, answers.scores, sheet_rows)
+            if save_images and out_dir is not None:
+                _write_pictures(out_dir, about.name, batch, answers.restored)
+            _keep(batch, answers, found, journal)
         if progress is not None:
-            progress(len(batch))
-    infos = tuple(MetricInfo(name, metric.recipe, metric.higher_is_better) for name, metric in metrics.items())
-    pictures = _merge(records, set_name, tuple(modes))
-    possible = {record.method for record in pictures if record.status != "no_references"}
-    methods = tuple(mode for mode in modes if mode in possible)
-    return Evaluation(set_name, methods, infos, pictures, choose_samples(samples, sheet_rows))
-
-
-def score(
-    batch: FaceBatch,
-    answer: Restored,
-    metrics: Mapping[str, Metric],
-    mode: str = "",
-    target_memo: dict[Hashable, Any] | None = None,
-) -> list[dict[str, float]]:
-    """Return metric name -> value for every picture; NaN where it is not scored."""
-    gt_BCHW = batch.gt_BCHW
-    if gt_BCHW is not None and gt_BCHW.shape != answer.pictures_BCHW.shape:
-        raise DataError(
-            f"{batch.names[0]}: {mode or 'the method'} gives {_size(answer.pictures_BCHW)} pixels and the ground truth "
-            f"has {_size(gt_BCHW)}; give the data set one size for both"
-        )
-    inputs = metric_input(batch, answer.pictures_BCHW, {} if target_memo is None else target_memo)
-    unscored_B = torch.full((len(batch),), math.nan, dtype=torch.float64, device=batch.lq_BCHW.device)
-    columns = [metric(inputs) if inputs.has(metric.needs) else unscored_B for metric in metrics.values()]
-    if not columns:
-        return [{} for _ in range(len(batch))]
-    value_BM = torch.stack(columns, dim=1).tolist()
-    return [
-        {name: math.nan if status == "no_references" else value for name, value in zip(metrics, row, strict=True)}
-        for row, status in zip(value_BM, answer.status, strict=True)
-    ]
-
-
-def metric_input(batch: FaceBatch, pred_BCHW: Tensor, target_memo: dict[Hashable, Any]) -> MetricInput:
-    """Return what metrics may look at: one method's pictures, and what the batch has beside them.
-
-    Without ground truth, boxes and landmarks are those of the degraded picture.
-    """
-    boxes_B44 = batch.lq_boxes_B44 if batch.gt_boxes_B44 is None else batch.gt_boxes_B44
-    landmarks_B682 = batch.lq_landmarks_B682 if batch.gt_BCHW is None else batch.gt_landmarks_B682
-    references = None
-    if batch.references is not None:
-        theirs = batch.references
-        references = MetricReferences(theirs.images_BRCHW, theirs.mask_BR, theirs.landmarks_BR682)
-    return MetricInput(
-        pred_BCHW, batch.gt_BCHW, boxes_B44, landmarks_B682, references=references, target_memo=target_memo
+            progress(len(batch) + len(batch.unusable))
+    if before is not None:
+        found.take(before.kept)
+    merged = merge(
+        found, set_name=about.name, columns=everything, metrics=metrics, failed_as=about.failed_as, seed=seed
+    )
+    possible = {record.method for record in merged.pictures if record.status != "no_references"}
+    return Evaluation(
+        set_name=about.name,
+        methods=tuple(column for column in everything if column in possible),
+        metrics=metric_infos(metrics, unavailable or {}),
+        pictures=merged.pictures,
+        samples=choose_samples(samples, sheet_rows),
+        infos=tuple(info for info in infos if info.name in possible),
+        unusable=merged.unusable,
+        set_values=merged.set_values,
+        severity=about.severity,
+        published=about.published,
+        failed_as=about.failed_as,
     )
 
 
-def _records(
-    batch: FaceBatch, restored: Mapping[str, Restored], scores: Mapping[str, list[dict[str, float]]]
-) -> list[PictureRecord]:
-    return [
-        PictureRecord(
-            method=mode,
-            identity=batch.identities[index],
-            name=batch.names[index],
-            references=answer.references[index],
-            status=answer.status[index],
-            note=answer.notes[index],
-            values=scores[mode][index],
-        )
-        for index in range(len(batch))
-        for mode, answer in restored.items()
-    ]
+@dataclass(frozen=True)
+class Answers:
+    """What the methods made of one batch, by column, and what metrics found; `targets` is of the ground truth."""
+
+    restored: Mapping[str, Restored]
+    scores: Mapping[str, Scores]
+    targets: tuple[Features, ...]
+
+
+def run_batch(
+    methods: Sequence[Method], batch: FaceBatch, metrics: Mapping[str, Metric], columns: Sequence[str]
+) -> Answers:
+    """Restore and score a batch by the methods that give `columns`."""
+    memo: dict[Hashable, Any] = {}
+    restored: dict[str, Restored] = {}
+    for method in methods:
+        mine = [info.name for info in method.columns if info.name in columns]
+        if mine:
+            restored |= method.restore(batch, mine)
+    scores = {column: score(batch, answer, metrics, column, memo) for column, answer in restored.items()}
+    return Answers(restored, scores, target_features(batch, metrics, memo))
+
+
+def metric_infos(metrics: Mapping[str, Metric], unavailable: Mapping[str, Unavailable]) -> tuple[MetricInfo, ...]:
+    """Return what the reports say of the metrics, those first that could be computed."""
+    ready = (
+        MetricInfo(name, metric.recipe, metric.higher_is_better, isinstance(metric, SetMetric), metric.undefined)
+        for name, metric in metrics.items()
+    )
+    lacking = (
+        MetricInfo(name, metric.recipe, metric.higher_is_better, unavailable=metric.reason)
+        for name, metric in unavailable.items()
+    )
+    return (*ready, *lacking)
+
+
+def _keep(batch: FaceBatch, answers: Answers, found: Findings, journal: Journal | None) -> None:
+    """Take down what was found; in the journal only what the pictures' files are written for already."""
+    for row, key in enumerate(zip(batch.identities, batch.names, strict=True)):
+        for column, answer in answers.restored.items():
+            scores = answers.scores[column]
+            record = PictureRecord(
+                method=column,
+                identity=key[0],
+                name=key[1],
+                references=answer.references[row],
+                status=answer.status[row],
+                note=answer.notes[row],
+                values=scores.values[row],
+                reason=answer.reason(row),
+            )
+            found.add(record, scores.features[row])
+            if journal is not None:
+                journal.write(record, scores.features[row])
+        if answers.targets[row]:
+            found.targets[key] = answers.targets[row]
+            if journal is not None:
+                journal.write_target(key, answers.targets[row])
 
 
 def _write_pictures(out_dir: Path, set_name: str, batch: FaceBatch, restored: Mapping[str, Restored]) -> None:
     """Write what the methods gave. A failed picture is not written: it would pass for a result."""
-    for mode, answer in restored.items():
+    for column, answer in restored.items():
         pictures = to_hwc(answer.pictures_BCHW)
         for index, status in enumerate(answer.status):
             if status == "ok":
-                path = picture_path(out_dir, set_name, mode, batch.identities[index], batch.names[index])
+                path = picture_path(out_dir, set_name, column, batch.identities[index], batch.names[index])
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_image(path, pictures[index])
-
-
-def _merge(records: list[PictureRecord], set_name: str, modes: tuple[str, ...]) -> tuple[PictureRecord, ...]:
-    """Return the records of all ranks, each picture once, in an order that does not depend on the ranks."""
-    mine: set[tuple[str, str, str]] = set()
-    doubled: tuple[str, str, str] | None = None
-    for record in records:
-        key = (*record.key, record.method)
-        doubled = key if key in mine else doubled
-        mine.add(key)
-    merged: dict[tuple[str, str, str], PictureRecord] = {}
-    # Each rank tells the others what is wrong with it before anyone raises: otherwise they would wait for it.
-    for their_records, their_double in gather_all((records, doubled)):
-        doubled = doubled or their_double
-        for record in their_records:
-            merged.setdefault((*record.key, record.method), record)
-    if doubled is not None:
-        raise DataError(
-            f"set {set_name!r}: two pictures of identity {doubled[0]!r} are both named {doubled[1]!r}; "
-            "records and files are kept by name: give them different names"
-        )
-    if not merged:
-        raise DataError(f"set {set_name!r} has no pictures (rank {rank()}); check its root and its split")
-    order = {mode: index for index, mode in enumerate(modes)}
-    return tuple(sorted(merged.values(), key=lambda record: (*record.key, order[record.method])))
-
-
-def _size(picture_BCHW: torch.Tensor) -> str:
-    return f"{picture_BCHW.shape[-1]}x{picture_BCHW.shape[-2]}"

@@ -10,6 +10,7 @@ from dmdnet.data.batch import FaceBatch
 from dmdnet.evaluation.gather import gather_all
 from dmdnet.evaluation.records import Sample
 from dmdnet.evaluation.restoring import Restored
+from dmdnet.evaluation.scoring import Scores
 from dmdnet.images import to_hwc
 
 MAX_REFERENCES = 4
@@ -19,7 +20,7 @@ def take_samples(
     samples: list[Sample],
     batch: FaceBatch,
     restored: Mapping[str, Restored],
-    scores: Mapping[str, Sequence[Mapping[str, float]]],
+    scores: Mapping[str, Scores],
     limit: int,
 ) -> None:
     """Append the first picture of each person not yet in `samples`, up to `limit`."""
@@ -51,7 +52,7 @@ def _sample(
     index: int,
     batch: FaceBatch,
     restored: Mapping[str, Restored],
-    scores: Mapping[str, Sequence[Mapping[str, float]]],
+    scores: Mapping[str, Scores],
 ) -> Sample:
     shown = {mode: answer for mode, answer in restored.items() if answer.status[index] != "no_references"}
     boxes = batch.lq_boxes_B44 if batch.gt_boxes_B44 is None else batch.gt_boxes_B44
@@ -68,5 +69,5 @@ def _sample(
         boxes=boxes[index].cpu().numpy(),
         references=references,
         reference_boxes=reference_boxes,
-        values={mode: scores[mode][index] for mode in shown},
+        values={mode: scores[mode].values[index] for mode in shown},
     )

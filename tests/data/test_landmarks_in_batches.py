@@ -13,7 +13,7 @@ from made_faces import write_celebref
 from dmdnet.data.reference_face_dataset import ReferenceFaceDataset
 from dmdnet.data.samples import collate
 from dmdnet.data.sampling import Draw
-from dmdnet.evaluation.runner import metric_input
+from dmdnet.evaluation.scoring import metric_input
 from dmdnet.faces import dlib_backend
 from dmdnet.faces.landmarks import flip_landmarks
 from dmdnet.registry import DATASETS

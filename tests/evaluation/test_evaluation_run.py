@@ -142,7 +142,7 @@ def test_a_mistake_keeps_the_old_summary_and_an_interrupted_run_does_not(root, m
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dmdnet.evaluation.run.evaluate", interrupted)
+    monkeypatch.setattr("dmdnet.evaluation.run.evaluate_methods", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_test(options(root, "name=broken", "val.modes=[input]"))
     assert not (out_dir / "summary.json").exists()

@@ -18,7 +18,7 @@ from dmdnet.data.storage.keys import check_key
 from dmdnet.data.storage.lmdb_lists import META_INFO, lmdb_key, read_checksums, read_names
 from dmdnet.data.storage.lmdb_pages import check_pages
 from dmdnet.data.storage.natural import natural_key
-from dmdnet.errors import DataError
+from dmdnet.errors import DataError, MissingFileError
 from dmdnet.image_decoding import IMAGE_SUFFIXES
 
 DATA = "data.mdb"
@@ -67,7 +67,7 @@ class LMDBStorage:
             raise DataError(f"{self.where(key)}: cannot be read: {error}") from error
         if found is not None:
             return found
-        raise DataError(f"{self.where(key)}: there is no such picture; {META_INFO} lists what there is")
+        raise MissingFileError(f"{self.where(key)}: there is no such picture; {META_INFO} lists what there is")
 
     def list_keys(self) -> list[str]:
         """Return the names in meta_info.txt, with their suffixes, in natural order."""

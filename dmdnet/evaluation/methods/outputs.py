@@ -1,0 +1,54 @@
+"""The outputs of one model as the methods of an evaluation: of validation in training, and of option files without
+`methods`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dmdnet.data.batch import FaceBatch
+from dmdnet.evaluation.methods.base import Method
+from dmdnet.evaluation.records import MethodInfo
+from dmdnet.evaluation.restoring import Restored, RestoreFunction, restore_batch
+
+
+class OutputsMethod(Method):
+    """Columns named as the modes of a restoring function, "input" being the degraded picture itself.
+
+    Args:
+        restore: (batch, modes) -> mode -> float RGB [-1, 1] (B,3,H,W). Never asked for "input".
+        modes: in the order of the columns.
+        source, sha256: of the weights, where there are some.
+        decides: what else decides the pictures.
+    """
+
+    def __init__(
+        self,
+        restore: RestoreFunction,
+        modes: Sequence[str],
+        *,
+        source: str = "",
+        sha256: str = "",
+        decides: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._restore = restore
+        self._decides = {"weights": sha256, **(decides or {})}
+        self._columns = tuple(
+            MethodInfo(mode, "input", mode=mode)
+            if mode == "input"
+            else MethodInfo(mode, "network", entry="network_g", mode=mode, source=source, sha256=sha256)
+            for mode in modes
+        )
+
+    @property
+    def columns(self) -> tuple[MethodInfo, ...]:
+        """One for each mode."""
+        return self._columns
+
+    def settings(self, column: str) -> Mapping[str, Any]:
+        """Return the weights, and what else decides the pictures of a mode."""
+        return {} if column == "input" else self._decides
+
+    def restore(self, batch: FaceBatch, columns: Sequence[str]) -> dict[str, Restored]:
+        """Return mode -> answer."""
+        return restore_batch(self._restore, batch, tuple(columns))
