@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 import yaml
+from tiny_run import tiny_options
 
 from dmdnet.benchmarks.plain_loop import plain_loop
 from dmdnet.benchmarks.train import AS_BY_HAND, BY_HAND
@@ -21,34 +22,9 @@ def option_file(tmp_path_factory):
     """Write drawn faces and the option file of a tiny run on them."""
     root = tmp_path_factory.mktemp("bench")
     make_demo_faces(root, identities=2, images_per_identity=3, size=64)
-    options = {
-        "name": "tiny",
-        "model": {"type": "DMDNetModel"},
-        "device": "cpu",
-        "network_g": {"type": "DMDNet", "image_size": 64, "base_channels": 4, "dictionary_size": 4},
-        "datasets": {
-            "train": {
-                "name": "train",
-                "type": "ReferenceFaceDataset",
-                "layout": {
-                    "type": "CelebRefHQLayout",
-                    "dataroot_gt": str(root / "images"),
-                    "dataroot_landmarks": str(root / "landmarks"),
-                },
-                "image_size": 64,
-                "num_references": [1, 2],
-                "no_reference_prob": 0.3,
-                "batch_size_per_gpu": 2,
-            }
-        },
-        "train": {
-            "total_iter": 100,
-            "ema_decay": 0.9,
-            "grad_clip_norm": 5.0,
-            "optim_g": {"type": "Adam", "lr": 1.0e-3, "betas": [0.5, 0.999]},
-            "losses": [{"type": "L1Loss", "loss_weight": 10.0}, {"type": "ComponentL1Loss", "loss_weight": 2.0}],
-        },
-    }
+    options = tiny_options(root)
+    options["train"]["total_iter"] = 100
+    options["train"]["losses"].append({"type": "ComponentL1Loss", "loss_weight": 2.0})
     path = root / "tiny.yml"
     path.write_text(yaml.safe_dump(options))
     return path

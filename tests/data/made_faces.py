@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dmdnet.config.options import DatasetOptions
 from dmdnet.faces.landmarks import write_landmarks
 from dmdnet.images import write_image
 
@@ -56,3 +57,19 @@ def write_celebref(root: Path, people: dict[str, int], size: int = 64, landmarks
             target = root / "landmarks" / name / f"{k}.png.txt" if landmarks else None
             write_face(root / "images" / name / f"{k}.png", target, 1000 * number + k, size)
     return root / "images"
+
+
+def celebref_set(root: Path, **changes: object) -> dict[str, object]:
+    """Return a data set of `write_celebref`'s pictures as an option file has it inside MixedDataset."""
+    return {
+        "type": "ReferenceFaceDataset",
+        "layout": {"type": "CelebRefHQLayout", "dataroot_gt": str(root)},
+        "image_size": 64,
+        **changes,
+    }
+
+
+def celebref_options(root: Path, batch: int = 2, workers: int = 0, **changes: object) -> DatasetOptions:
+    """Return the same as an entry of `datasets:`, with its loader."""
+    loading = {"name": "made", "batch_size_per_gpu": batch, "num_worker_per_gpu": workers}
+    return DatasetOptions.model_validate({**loading, **celebref_set(root, **changes)})

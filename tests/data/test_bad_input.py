@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made_faces import mean_landmarks, picture, write_celebref
+from made_faces import celebref_options, mean_landmarks, picture, write_celebref
 from PIL import Image
 
 from dmdnet.config.options import DatasetOptions
@@ -27,18 +27,7 @@ from dmdnet.images import write_image
 
 
 def options(root: Path, **changes: object) -> DatasetOptions:
-    return DatasetOptions.model_validate(
-        {
-            "name": "made",
-            "type": "ReferenceFaceDataset",
-            "layout": {"type": "CelebRefHQLayout", "dataroot_gt": str(root)},
-            "image_size": 64,
-            "num_references": (0, 2),
-            "batch_size_per_gpu": 2,
-            "num_worker_per_gpu": 0,
-            **changes,
-        }
-    )
+    return celebref_options(root, **{"num_references": (0, 2), **changes})
 
 
 def first_batch(root: Path, phase: str = "test", **changes: object) -> object:

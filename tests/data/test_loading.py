@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_faces import write_celebref, write_face
+from made_faces import celebref_set, write_celebref, write_face
 
 from dmdnet.config.options import DatasetOptions
 from dmdnet.data.batch import FaceBatch
@@ -29,10 +29,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def set_options(root: Path, **changes: object) -> dict:
-    return {
-        "type": "ReferenceFaceDataset",
-        "layout": {"type": "CelebRefHQLayout", "dataroot_gt": str(root)},
-        "image_size": 64,
+    options = {
         "degradation": ({"type": "Preset", "name": "codeformer"},),
         "num_references": (1, 3),
         "no_reference_prob": 0.2,
@@ -43,6 +40,7 @@ def set_options(root: Path, **changes: object) -> dict:
         "box_jitter": 0.08,
         **changes,
     }
+    return celebref_set(root, **options)
 
 
 def options(root: Path, batch: int = 2, workers: int = 0, **changes: object) -> DatasetOptions:

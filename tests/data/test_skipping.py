@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from made_faces import write_celebref
+from made_faces import celebref_options, write_celebref
 
 from dmdnet.config.options import DatasetOptions
 from dmdnet.data.batch import FaceBatch
@@ -27,9 +27,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def entry(root: Path, batch: int = 2, workers: int = 0, **changes: object) -> DatasetOptions:
     options = {
-        "type": "ReferenceFaceDataset",
-        "layout": {"type": "CelebRefHQLayout", "dataroot_gt": str(root)},
-        "image_size": 64,
         "degradation": ({"type": "Preset", "name": "gfpgan"},),
         "num_references": (1, 3),
         "wrong_person_prob": 0.2,
@@ -37,8 +34,7 @@ def entry(root: Path, batch: int = 2, workers: int = 0, **changes: object) -> Da
         "bad_pictures": "skip",
         **changes,
     }
-    loading = {"name": "made", "batch_size_per_gpu": batch, "num_worker_per_gpu": workers}
-    return DatasetOptions.model_validate({**loading, **options})
+    return celebref_options(root, batch, workers, **options)
 
 
 def stream(options: DatasetOptions, count: int, **loading: object) -> list[FaceBatch]:

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from made_faces import write_celebref
+from made_faces import celebref_options, write_celebref
 
 from dmdnet.config.options import DatasetOptions
 from dmdnet.data.loading import build_dataset, build_loader
@@ -75,23 +75,11 @@ class TestInTraining:
         return root
 
     def options(self, root: Path, **changes: object) -> DatasetOptions:
-        return DatasetOptions.model_validate(
-            {
-                "name": "made",
-                "type": "ReferenceFaceDataset",
-                "layout": {"type": "CelebRefHQLayout", "dataroot_gt": str(root)},
-                "image_size": 64,
-                "num_references": (0, 2),
-                "batch_size_per_gpu": 4,
-                "num_worker_per_gpu": 0,
-                "bad_pictures": "skip",
-                **changes,
-            }
-        )
+        return celebref_options(root, batch=4, num_references=(0, 2), bad_pictures="skip", **changes)
 
     @pytest.mark.parametrize("workers", [0, 1])
     def test_the_loader_hands_over_what_was_skipped(self, root: Path, tmp_path: Path, workers: int) -> None:
-        opt = self.options(root, num_worker_per_gpu=workers)
+        opt = self.options(root, workers=workers)
         log = SkipLog(12, 0.5, tmp_path / "skipped.txt")
         loader = build_loader(build_dataset(opt, seed=1, phase="train"), opt, phase="train", skip_log=log)
         names = {name for batch in islice(loader, 6) for name in batch.names}

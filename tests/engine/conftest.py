@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from tiny_run import tiny_options
 
 from dmdnet.config import load_options
 from dmdnet.data.demo_faces import make_demo_faces
@@ -20,33 +21,10 @@ def option_file(faces, tmp_path):
     """Write the option file of a tiny run below tmp_path; adversarial training starts at `gan_start`."""
 
     def write(name="tiny", gan_start=None, **changes):
-        data = {
-            "type": "ReferenceFaceDataset",
-            "layout": {
-                "type": "CelebRefHQLayout",
-                "dataroot_gt": str(faces / "images"),
-                "dataroot_landmarks": str(faces / "landmarks"),
-            },
-            "image_size": 64,
-            "num_references": [1, 2],
-            "batch_size_per_gpu": 2,
-        }
-        options = {
-            "name": name,
-            "model": {"type": "DMDNetModel"},
-            "device": "cpu",
-            "network_g": {"type": "DMDNet", "image_size": 64, "base_channels": 4, "dictionary_size": 4},
-            "datasets": {"train": {"name": "train", "no_reference_prob": 0.3, "use_hflip": True, **data}},
-            "path": {"experiments_root": str(tmp_path / "experiments")},
-            "train": {
-                "total_iter": 4,
-                "ema_decay": 0.9,
-                "grad_clip_norm": 5.0,
-                "optim_g": {"type": "Adam", "lr": 1.0e-3, "betas": [0.5, 0.999]},
-                "losses": [{"type": "L1Loss", "loss_weight": 10.0}],
-            },
-            "logger": {"print_freq": 2, "save_checkpoint_freq": 2, "use_tb_logger": False},
-        }
+        options = tiny_options(faces, name)
+        options["datasets"]["train"]["use_hflip"] = True
+        options["path"] = {"experiments_root": str(tmp_path / "experiments")}
+        options["logger"] = {"print_freq": 2, "save_checkpoint_freq": 2, "use_tb_logger": False}
         if gan_start is not None:
             options["network_d"] = {
                 "type": "MultiScaleDiscriminator",
