@@ -12,7 +12,7 @@ from dmdnet.data.batch import FaceBatch
 from dmdnet.engine.distributed import World
 from dmdnet.engine.signals import StopRequest
 from dmdnet.evaluation.runner import evaluate
-from dmdnet.evaluation.summary import summarise
+from dmdnet.evaluation.summary import MEANS_ONLY, summarise
 from dmdnet.models.base import Model
 from dmdnet.registry import METRICS
 
@@ -65,8 +65,8 @@ class Validation:
                 save_images=self._options.val.save_img,
                 device=self._world.device,
             )
-            records = summarise(evaluation)
-            means = {f"{r.method}_{r.metric}": r.mean for r in records if r.kind == "mean" and r.mean is not None}
+            records = summarise(evaluation, MEANS_ONLY)
+            means = {f"{r.method}_{r.metric}": r.mean for r in records if r.pair is None and r.mean is not None}
             logger.info(
                 "validation after iteration %d on %s (%d pictures): %s",
                 iteration,

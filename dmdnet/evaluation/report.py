@@ -107,8 +107,8 @@ def tables(records: Sequence[SummaryRecord]) -> RenderableType:
     """Return per set a table of methods by metrics, and below it the differences of methods with their intervals."""
     parts: list[RenderableType] = []
     for set_name in dict.fromkeys(record.set for record in records):
-        mine = [record for record in records if record.set == set_name]
-        means = [record for record in mine if record.kind == "mean"]
+        mine = [record for record in records if record.set == set_name and record.of_whole_set]
+        means = [record for record in mine if record.pair is None]
         differences = [record for record in mine if record.kind == "difference" and record.n]
         parts += [_mean_table(set_name, means), Text()]
         if differences:

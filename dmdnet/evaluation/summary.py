@@ -1,91 +1,229 @@
-"""From picture records to the records of `summary.json`."""
+"""From picture records to the records of `summary.json`: means, numbers of sets, differences, and parts of sets."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from dmdnet.evaluation.records import Evaluation, MetricInfo, PictureRecord
-from dmdnet.evaluation.statistics import LEVEL, RESAMPLES, Interval, bootstrap_mean
+import numpy as np
+
+from dmdnet.evaluation.breakdown import Part, quarters, whole
+from dmdnet.evaluation.pairs import Pair, pairs_of
+from dmdnet.evaluation.permutation import PERMUTATIONS, PermutationTest, holm, permutation_test
+from dmdnet.evaluation.records import Evaluation, MetricInfo
+from dmdnet.evaluation.scores import Scores
+from dmdnet.evaluation.statistics import FEW_IDENTITIES, LEVEL, RESAMPLES, Interval, bootstrap_mean
 from dmdnet.evaluation.summary_record import SummaryRecord
 
-DIFFERENCES = (
-    ("generic", "input"),  # what restoring is worth
-    ("specific", "input"),
-    ("specific", "generic"),  # what references are worth
-    ("specific", "wrong_person"),  # how much of that is the right person's
-)
+FEW_NOTE = f"fewer than {FEW_IDENTITIES} people: the interval is too narrow"
 
 
-def summarise(evaluation: Evaluation, *, seed: int = 0) -> list[SummaryRecord]:
-    """Return the means of every method and metric, then the differences of the pairs of methods above."""
+@dataclass(frozen=True)
+class SummarySettings:
+    """How an evaluation is summed up.
+
+    Attributes:
+        seed: of every generator.
+        resamples: of the bootstrap; 0 for no intervals.
+        permutations: of the test of a difference, where not all can be tried; 0 for no tests.
+        pairs: differences to take beside those that `pairs_of` chooses.
+        quarters: whether to divide the set by the degraded input's own quality.
+        difficulty: the metric by which; None: the first.
+    """
+
+    seed: int = 0
+    resamples: int = RESAMPLES
+    permutations: int = PERMUTATIONS
+    pairs: tuple[tuple[str, str], ...] = ()
+    quarters: bool = True
+    difficulty: str | None = None
+
+
+MEANS_ONLY = SummarySettings(resamples=0, permutations=0, quarters=False)
+
+
+def summarise(evaluation: Evaluation, settings: SummarySettings | None = None, *, seed: int = 0) -> list[SummaryRecord]:
+    """Return the means of every method and metric, then the differences of pairs of methods, then those of quarters.
+
+    A metric that could not be computed has a record for every method, with `mean` None and the remedy in `note`.
+    P-values are corrected for the number of pairs, within one set and one metric (Holm).
+    """
+    summary = _Summary(evaluation, settings or SummarySettings(seed=seed))
+    all_of_it = whole(summary.scores)
+    pairs = pairs_of(summary.scores.infos, summary.settings.pairs)
+    compared = [metric for metric in evaluation.metrics if not metric.of_set and not metric.unavailable]
     records = [
-        _mean_record(evaluation, method, metric, seed) for method in evaluation.methods for metric in evaluation.metrics
+        summary.mean(method, metric, all_of_it) for method in evaluation.methods for metric in evaluation.metrics
     ]
-    for first, second in DIFFERENCES:
-        if first in evaluation.methods and second in evaluation.methods:
-            records += [_difference_record(evaluation, first, second, metric, seed) for metric in evaluation.metrics]
+    differences = [summary.difference(pair, metric, all_of_it) for pair in pairs for metric in compared]
+    records += _corrected(differences)
+    for part in quarters(summary.scores, summary.settings.difficulty) if summary.settings.quarters else ():
+        records += [summary.mean(method, metric, part) for method in evaluation.methods for metric in compared]
+        shown = [pair for pair in pairs if pair.question in ("references", "asked")]
+        records += [summary.difference(pair, metric, part) for pair in shown for metric in compared]
     return records
 
 
-def _mean_record(evaluation: Evaluation, method: str, metric: MetricInfo, seed: int) -> SummaryRecord:
-    pictures = evaluation.of_method(method)
-    values = [picture.values.get(metric.name, math.nan) for picture in pictures]
-    return _record("mean", evaluation, method, metric, pictures, values, seed)
+class _Summary:
+    """Makes the records of one evaluation."""
+
+    def __init__(self, evaluation: Evaluation, settings: SummarySettings) -> None:
+        self.evaluation = evaluation
+        self.settings = settings
+        self.scores = Scores(evaluation)
+
+    def mean(self, method: str, metric: MetricInfo, part: Part) -> SummaryRecord:
+        info = self.scores.infos[method]
+        given = self.scores.references_given(method)[part.rows_P]
+        asked = given[~np.isnan(given)]
+        known = {
+            "entry": info.entry,
+            "mode": info.mode,
+            "references": info.references,
+            "references_given": float(asked.mean()) if asked.any() else None,
+        }
+        if metric.of_set:
+            return self._of_set(method, metric, part, known)
+        value_P = self.scores.values(method, metric.name)[part.rows_P]
+        return self._record("mean", (method,), metric, part, value_P, known)
+
+    def difference(self, pair: Pair, metric: MetricInfo, part: Part) -> SummaryRecord:
+        """Pair by picture: only pictures scored for both methods count."""
+        first, second = (self.scores.values(method, metric.name) for method in (pair.first, pair.second))
+        value_P = (first - second)[part.rows_P]
+        facts: dict[str, Any] = {"pair": (pair.first, pair.second), "question": pair.question}
+        if not part.by and self.settings.permutations:
+            test = permutation_test(
+                value_P,
+                self._identities(part),
+                seed=self.settings.seed,
+                permutations=self.settings.permutations,
+            )
+            facts |= {"p_value": _number(test.p_value), "test": _describe_test(test, self.settings.seed)}
+        return self._record("difference", (pair.first, pair.second), metric, part, value_P, facts)
+
+    def _of_set(self, method: str, metric: MetricInfo, part: Part, facts: dict[str, Any]) -> SummaryRecord:
+        """A number of the whole set counts the pictures that features were taken of."""
+        found = self.evaluation.set_values.get((method, metric.name))
+        dropped = self.scores.failed(method) if self.evaluation.failed_as == "drop" else np.zeros_like(part.rows_P)
+        asked_P = np.array([record is not None for record in self.scores.records(method)])
+        used_P = asked_P & ~self.scores.without_references(method) & ~dropped
+        if found is None:
+            used_P = np.zeros_like(used_P)
+        record = self._record(
+            "set", (method,), metric, part, np.where(used_P, 0.0, math.nan)[part.rows_P], facts, interval=False
+        )
+        if found is None:
+            return record
+        return replace(
+            record,
+            mean=_number(found.value),
+            ci_low=found.low,
+            ci_high=found.high,
+            interval=found.interval or "none: the number is of all pictures together",
+            note=found.note,
+        )
+
+    def _record(
+        self,
+        kind: Any,
+        methods: tuple[str, ...],
+        metric: MetricInfo,
+        part: Part,
+        value_P: np.ndarray,
+        facts: dict[str, Any],
+        *,
+        interval: bool = True,
+    ) -> SummaryRecord:
+        scores, settings = self.scores, self.settings
+        failed = np.logical_or.reduce([scores.failed(method) for method in methods])[part.rows_P]
+        no_references = np.logical_or.reduce([scores.without_references(method) for method in methods])[part.rows_P]
+        reasons = [reason for method in methods for reason in scores.reasons(method)[part.rows_P] if reason]
+        undefined = np.isnan(value_P) & ~no_references & ~(failed & (self.evaluation.failed_as == "drop"))
+        covered = int((~failed & ~np.isnan(value_P)).sum())
+        found = bootstrap_mean(
+            value_P, self._identities(part), seed=settings.seed, resamples=settings.resamples if interval else 0
+        )
+        return SummaryRecord(
+            kind=kind,
+            set=self.evaluation.set_name,
+            method=" - ".join(methods),
+            metric=metric.name,
+            recipe=metric.recipe,
+            higher_is_better=metric.higher_is_better,
+            mean=_number(found.mean) if interval else None,
+            ci_low=_number(found.low),
+            ci_high=_number(found.high),
+            n=found.n,
+            n_identities=found.n_identities,
+            n_pictures=part.n_pictures,
+            n_failed=int(failed.sum()),
+            coverage=covered / part.n_pictures if part.n_pictures else 0.0,
+            interval=_describe(found, settings),
+            failures=dict(sorted(Counter(reasons).items())),
+            scored_as=self.evaluation.failed_as,
+            n_no_references=int(no_references.sum()),
+            n_undefined=int(undefined.sum()),
+            n_unusable=0 if part.by else len(self.evaluation.unusable),
+            severity=self.evaluation.severity,
+            published=self.evaluation.published,
+            group_by=part.by,
+            group=part.name,
+            group_metric=part.metric,
+            group_low=part.low,
+            group_high=part.high,
+            seed=settings.seed,
+            note=_note(metric, found, no_references.all()),
+            **facts,
+        )
+
+    def _identities(self, part: Part) -> list[str]:
+        return [person for person, here in zip(self.scores.identities, part.rows_P.tolist(), strict=True) if here]
 
 
-def _difference_record(evaluation: Evaluation, first: str, second: str, metric: MetricInfo, seed: int) -> SummaryRecord:
-    """Pair by picture: only pictures scored for both methods count."""
-    others = {picture.key: picture for picture in evaluation.of_method(second)}
-    pictures = [picture for picture in evaluation.of_method(first) if picture.key in others]
-    values = [
-        picture.values.get(metric.name, math.nan) - others[picture.key].values.get(metric.name, math.nan)
-        for picture in pictures
-    ]
-    return _record("difference", evaluation, f"{first} - {second}", metric, pictures, values, seed, others)
-
-
-def _record(
-    kind: str,
-    evaluation: Evaluation,
-    method: str,
-    metric: MetricInfo,
-    pictures: Sequence[PictureRecord],
-    values: Sequence[float],
-    seed: int,
-    others: dict[tuple[str, str], PictureRecord] | None = None,
-) -> SummaryRecord:
-    failed = [
-        picture.status == "failed" or (others is not None and others[picture.key].status == "failed")
-        for picture in pictures
-    ]
-    total = len({picture.key for picture in evaluation.pictures})
-    covered = sum(not bad and not math.isnan(value) for bad, value in zip(failed, values, strict=True))
-    interval = bootstrap_mean(values, [picture.identity for picture in pictures], seed=seed)
-    return SummaryRecord(
-        kind="mean" if kind == "mean" else "difference",
-        set=evaluation.set_name,
-        method=method,
-        metric=metric.name,
-        recipe=metric.recipe,
-        higher_is_better=metric.higher_is_better,
-        mean=_number(interval.mean),
-        ci_low=_number(interval.low),
-        ci_high=_number(interval.high),
-        n=interval.n,
-        n_identities=interval.n_identities,
-        n_pictures=total,
-        n_failed=sum(failed),
-        coverage=covered / total if total else 0.0,
-        interval=_describe(interval, seed),
-    )
+def _corrected(records: Sequence[SummaryRecord]) -> list[SummaryRecord]:
+    """Return the differences with p-values for as many pairs as a metric was tested on."""
+    found = list(records)
+    for metric in dict.fromkeys(record.metric for record in records):
+        mine = [index for index, record in enumerate(records) if record.metric == metric and record.p_value is not None]
+        adjusted = holm([records[index].p_value or 0.0 for index in mine])
+        for index, value in zip(mine, adjusted, strict=True):
+            text = f"{records[index].test}; adjusted for {len(mine)} pairs of the set and metric (Holm)"
+            found[index] = replace(records[index], p_adjusted=value, test=text)
+    return found
 
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _describe(interval: Interval, seed: int) -> str:
-    if math.isnan(interval.low):
+def _note(metric: MetricInfo, found: Interval, no_references: bool) -> str:
+    if metric.unavailable:
+        return metric.unavailable
+    if found.n == 0:
+        if no_references:
+            return "no picture has references"
+        return "no picture has a value: " + (
+            metric.undefined or "the set lacks what the metric needs (ground truth, landmarks or references)"
+        )
+    return FEW_NOTE if 2 <= found.n_identities < FEW_IDENTITIES and not math.isnan(found.low) else ""
+
+
+def _describe(found: Interval, settings: SummarySettings) -> str:
+    if found.n_identities < 2:
         return "none: fewer than two identities"
-    return f"{LEVEL:.0%} percentile bootstrap over identities, {RESAMPLES} resamples, Philox seed {seed}"
+    if math.isnan(found.low):
+        return "none"
+    return (
+        f"{LEVEL:.0%} percentile bootstrap over identities, {settings.resamples} resamples, Philox seed {settings.seed}"
+    )
+
+
+def _describe_test(test: PermutationTest, seed: int) -> str:
+    text = test.describe(seed)
+    if test.n_identities and test.smallest > 0.05:
+        text += f"; so few people give no value below {test.smallest:.2g}"
+    return text

@@ -54,6 +54,7 @@ def test_summary_has_one_record_per_method_metric_and_pair():
     differences = {entry["method"] for entry in records if entry["kind"] == "difference"}
     assert differences == {
         "generic - input", "specific - input", "specific - generic", "specific - wrong_person",
+        "wrong_person - generic",
     }  # fmt: skip
 
 
