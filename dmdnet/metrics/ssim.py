@@ -55,6 +55,6 @@ def check_side(recipe: str, picture_BCHW: Tensor, smallest: int) -> None:
     """Raise a DataError where a picture is smaller than the metric's window."""
     if min(picture_BCHW.shape[-2:]) < smallest:
         raise DataError(
-            f"{recipe}: a picture of {tuple(picture_BCHW.shape[-2:])} pixels is smaller than {smallest}x{smallest}, which "
-            "its 11x11 window needs; leave this metric out for such pictures"
+            f"{recipe}: a picture of {tuple(picture_BCHW.shape[-2:])} pixels is smaller than {smallest}x{smallest}, "
+            "which its 11x11 window needs; leave this metric out for such pictures"
         )
