@@ -41,16 +41,21 @@ def pair(recipe: str, inputs: MetricInput) -> tuple[Tensor, Tensor]:
 
 def check_pictures(recipe: str, pred_BCHW: torch.Tensor, target_BCHW: torch.Tensor) -> None:
     """Raise a DataError unless both are uint8 (B,3,H,W) of one size; a silent resize would change the number."""
-    for role, picture in (("prediction", pred_BCHW), ("target", target_BCHW)):
-        if picture.dtype != torch.uint8 or picture.dim() != 4 or picture.shape[1] != 3:
-            raise DataError(
-                f"{recipe}: the {role} is {picture.dtype} {tuple(picture.shape)}; "
-                "metrics take uint8 RGB pictures (B, 3, height, width)"
-            )
+    check_picture(recipe, "prediction", pred_BCHW)
+    check_picture(recipe, "target", target_BCHW)
     if pred_BCHW.shape != target_BCHW.shape:
         raise DataError(
             f"{recipe}: the prediction is {_size(pred_BCHW)} and the target {_size(target_BCHW)} pixels; "
             "a metric compares pictures of one size: bring both to the size that the result is meant for"
+        )
+
+
+def check_picture(recipe: str, role: str, picture_BCHW: torch.Tensor) -> None:
+    """Raise a DataError unless it is uint8 (B,3,H,W)."""
+    if picture_BCHW.dtype != torch.uint8 or picture_BCHW.dim() != 4 or picture_BCHW.shape[1] != 3:
+        raise DataError(
+            f"{recipe}: the {role} is {picture_BCHW.dtype} {tuple(picture_BCHW.shape)}; "
+            "metrics take uint8 RGB pictures (B, 3, height, width)"
         )
 
 
