@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import nn
 
 CompileOption = bool | str
 _BACKEND = "inductor"
+_VARIANTS = 8  # of one compiled block: shapes, precisions
 logger = logging.getLogger(__name__)
 
 
-def compile_networks(networks: Iterable[nn.Module], mode: CompileOption, device: torch.device) -> bool:
+def compile_networks(
+    networks: Iterable[nn.Module], mode: CompileOption, device: torch.device, recomputed: Collection[nn.Module] = ()
+) -> bool:
     """Compile networks for `device`; return whether that is possible here. If not, one warning says why.
 
     A network that names parts (`compile_regions()`) has these compiled, each by itself: what lies between them reads
@@ -21,6 +24,8 @@ def compile_networks(networks: Iterable[nn.Module], mode: CompileOption, device:
 
     Args:
         mode: True or "default", or another of torch's modes; False does nothing.
+        recomputed: blocks that will compute their activations again. Each is compiled by itself, so that a graph lies
+            within what is computed again and not around it.
     """
     if not mode:
         return False
@@ -28,10 +33,17 @@ def compile_networks(networks: Iterable[nn.Module], mode: CompileOption, device:
     if problem is not None:
         logger.warning("train.compile: no compiler works here (%s); the networks run as they are", problem)
         return False
+    mode = "default" if mode is True else mode
     for network in networks:
         regions = getattr(network, "compile_regions", lambda whole=network: [whole])
         for region in regions():
-            region.compile(mode="default" if mode is True else mode, backend=_BACKEND)
+            inside = set(region.modules()) & set(recomputed)
+            for block in inside:
+                block.forward = torch.compile(block.forward, mode=mode, backend=_BACKEND)
+            if not inside:
+                region.compile(mode=mode, backend=_BACKEND)
+    # torch counts variants by code, which blocks of one class share; past its limit it goes on uncompiled.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VARIANTS * (1 + len(recomputed)))
     return True
 
 

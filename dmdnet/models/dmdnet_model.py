@@ -40,7 +40,7 @@ from dmdnet.models.modes import MODES, restore_modes
 from dmdnet.models.objective import Objective, Output, Term, joined, total
 from dmdnet.models.optimisation import Optimisation
 from dmdnet.models.parameter_groups import freeze
-from dmdnet.models.recomputing import recompute_blocks
+from dmdnet.models.recomputing import blocks_to_recompute, recompute
 from dmdnet.registry import MODELS, Runtime
 
 _AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -119,11 +119,9 @@ class DMDNetModel(Model):
             self.ema = EMA(copy.deepcopy(self.net_g), self.net_g, recipe.ema_decay)
         self._watch = Watch(recipe.non_finite, recipe.max_non_finite, recipe.loss_spike, self.device)
         self._buffers = Buffers(self.networks().values())
-        if recipe.activation_checkpointing:
-            if recipe.compile:
-                raise ConfigError("train.compile and train.activation_checkpointing do not go together; take one out")
-            recompute_blocks(self.net_g)
-        compile_networks(self.networks().values(), recipe.compile, self.device)
+        recomputed = blocks_to_recompute(self.net_g) if recipe.activation_checkpointing else []
+        compile_networks(self.networks().values(), recipe.compile, self.device, recomputed)
+        recompute(recomputed)
         self._forward: nn.Module = TrainingForward(self.net_g).train()
         self._usage = DictionaryUsage()
 

@@ -9,9 +9,6 @@ The parameters and buffers are those of torch's first spectral norm, which publi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,20 +31,6 @@ def power_iteration(weight: Tensor, u: Tensor, v: Tensor) -> None:
     matrix = weight.flatten(1)
     F.normalize(torch.mv(matrix.T, u), dim=0, eps=_EPS, out=v)
     F.normalize(torch.mv(matrix, v), dim=0, eps=_EPS, out=u)
-
-
-_iterating = True
-
-
-@contextmanager
-def without_power_iteration() -> Iterator[None]:
-    """Let convolutions in training keep their singular vectors, for a forward that repeats one."""
-    global _iterating  # read by every convolution; autograd runs repeated forwards in threads of its own
-    before, _iterating = _iterating, False
-    try:
-        yield
-    finally:
-        _iterating = before
 
 
 class SpectralConv2d(nn.Module):
@@ -95,9 +78,8 @@ class SpectralConv2d(nn.Module):
         # In float32 also under autocast: bfloat16 products would move sigma by per cents.
         with without_autocast(self.weight_orig.device):
             u, v = self.weight_u, self.weight_v
-            if self.training and _iterating:
-                power_iteration(self.weight_orig, u, v)
             if self.training:
+                power_iteration(self.weight_orig, u, v)
                 # The graph keeps copies: a second forward before the backward updates the buffers in place.
                 u, v = u.clone(), v.clone()
             return spectral_weight(self.weight_orig, u, v)

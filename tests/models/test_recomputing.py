@@ -10,7 +10,8 @@ from torch import nn
 from dmdnet.errors import ConfigError, DeviceMemoryError
 from dmdnet.models import compiling
 from dmdnet.models.compiling import compile_networks
-from dmdnet.models.recomputing import recompute_blocks
+from dmdnet.models.recomputing import blocks_to_recompute, recompute
+from dmdnet.ops.spectral_norm import SpectralConv2d
 
 CPU = torch.device("cpu")
 
@@ -52,11 +53,23 @@ def _tensors(faces):
     return face_tensors(faces, CPU, channels_last=True)
 
 
-def test_a_network_without_blocks_is_refused(model):
+def test_a_network_without_blocks_is_refused():
     with pytest.raises(ConfigError, match=r"train\.activation_checkpointing: Linear does not say"):
-        recompute_blocks(nn.Linear(2, 2))
-    with pytest.raises(ConfigError, match="do not go together"):
-        model(activation_checkpointing=True, compile=True)
+        blocks_to_recompute(nn.Linear(2, 2))
+
+
+def test_buffers_are_changed_once_however_often_a_block_is_used():
+    """Batch norm's statistics as well as singular vectors; the block is used twice before the backward pass."""
+    plain = nn.Sequential(SpectralConv2d(3, 3), nn.BatchNorm2d(3), nn.Tanh()).train()
+    thrifty = copy.deepcopy(plain)
+    recompute([thrifty])
+    x = torch.randn(2, 3, 8, 8)
+    for net in (plain, thrifty):
+        net(net(x)).square().sum().backward()
+    other = thrifty.state_dict()
+    assert [key for key, value in plain.state_dict().items() if not torch.equal(value, other[key])] == []
+    pairs = zip(plain.parameters(), thrifty.parameters(), strict=True)
+    assert all(torch.equal(one.grad, two.grad) for one, two in pairs)
 
 
 class Pair(nn.Module):
@@ -101,10 +114,12 @@ def _no_compiler(graph, inputs):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("recomputing", [False, True])
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_compiled_training_gives_the_same_numbers(model, batch, monkeypatch, backend):
+def test_compiled_training_gives_the_same_numbers(model, batch, monkeypatch, backend, recomputing):
     monkeypatch.setattr(compiling, "_BACKEND", backend)
-    plain, compiled = model(gan_start=0), model(gan_start=0, compile=True)
+    plain = model(gan_start=0)
+    compiled = model(gan_start=0, compile=True, activation_checkpointing=recomputing)
     logs = [each.step(batch((2, 1), seed=1), 1) for each in (plain, compiled)]
     for name, mean in logs[0].items():
         assert logs[1][name].value() == pytest.approx(mean.value(), rel=1e-4), name
