@@ -20,7 +20,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,13 @@ class Lock:
             works = use_fcntl and _take_fcntl(path, descriptor)
             _wait_until_stale(path, descriptor, stale_after, fcntl_works=works)
             lock = cls(path, descriptor, works)
-            lock._write(lock._text)
+            try:
+                lock._write(lock._text)
+            except OSError as error:  # not even a line has room on a full disk
+                raise CheckpointError(
+                    f"{path}: cannot be written: {error.strerror or error}; make room, or set path.experiments_root to "
+                    "another disk"
+                ) from error
             if not works:
                 lock._settle()
             unless_taken.pop_all()
@@ -128,7 +134,8 @@ class Lock:
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT):
-            os.utime(self._descriptor)
+            with suppress(OSError):  # a file server that is away for a while; the next beat may reach it
+                os.utime(self._descriptor)
 
 
 def is_held(folder: Path) -> bool:

@@ -5,6 +5,7 @@ The children are forked and end as a killed process does: nothing is cleaned up.
 """
 
 import builtins
+import contextlib
 import json
 import os
 import pathlib
@@ -25,6 +26,7 @@ from children import code_of_child
 from dmdnet.config.options import LoggerOptions
 from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.durable import digest
+from dmdnet.engine.run_lock import Lock
 from dmdnet.engine.saving import Saver
 from dmdnet.errors import CheckpointError
 
@@ -277,6 +279,35 @@ def test_a_full_disk_is_an_error_and_the_older_checkpoint_stays(small_disk, monk
         folder.save(20, *contents(20, 100_000))
     assert files(small_disk) == before
     is_whole(folder, (10,), 100_000)
+
+
+def fill(place):
+    handle = os.open(place / "filler", os.O_CREAT | os.O_WRONLY)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(handle, bytes(4096))
+    os.close(handle)
+
+
+def test_a_run_does_not_begin_on_a_disk_without_room_for_a_line(small_disk):
+    Lock.take(small_disk / "run").release()
+    fill(small_disk)
+    with pytest.raises(CheckpointError, match=r"run\.lock: cannot be written: No space left on device; make room"):
+        Lock.take(small_disk / "run")
+    (small_disk / "filler").unlink()
+    Lock.take(small_disk / "run").release()  # nothing holds it
+
+
+def test_a_disk_that_becomes_read_only_is_an_error(small_disk, monkeypatch):
+    folder = CheckpointFolder(small_disk / "run")
+    folder.save(10, *contents(10))
+    before = files(small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(
+        CheckpointError, match=r"net_g_20\.pth: the checkpoint cannot be written: Read-only file system"
+    ):
+        folder.save(20, *contents(20))
+    assert files(small_disk) == before
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody who may not write")
