@@ -72,6 +72,13 @@ WEIGHTS = {
         "ImageNet, whose terms are for research",
         needed_by="FID and KID",
     ),
+    "niqe_pristine": WeightsFile(
+        file="niqe_pris_params.npz",
+        url="https://github.com/XPixelGroup/BasicSR/raw/v1.4.2/basicsr/metrics/niqe_pris_params.npz",
+        sha256="2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
+        licence="Apache-2.0 with BasicSR; the numbers are those of the authors of NIQE",
+        needed_by="NIQE where basicsr is not installed",
+    ),
     "retinaface": WeightsFile(
         file="detection_Resnet50_Final.pth",
         url=_FACEXLIB + "v0.1.0/detection_Resnet50_Final.pth",

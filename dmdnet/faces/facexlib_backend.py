@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from dmdnet.errors import FaceError, WeightsError
 from dmdnet.faces.align import warp
 from dmdnet.faces.backend import Face
-from dmdnet.faces.landmarks import LEFT_EYE, LEFT_MOUTH_CORNER, RIGHT_EYE, RIGHT_MOUTH_CORNER, check_landmarks
+from dmdnet.faces.five_points import CHIP_POINTS_5, CHIP_SIDE, FIVE_OF_68
+from dmdnet.faces.landmarks import check_landmarks
 from dmdnet.faces.wflw import NUM_WFLW, wflw_to_68
 from dmdnet.registry import FACE_BACKENDS
 from dmdnet.weights import find_weights, read_state
@@ -40,13 +41,6 @@ _SMALLEST_PICTURE = 8  # pixels a side
 # side of the square around a face box that the landmark network sees, in longer sides of the box: WFLW's boxes cut
 # off chins, and those who train on it enlarge them by a quarter
 _CROP, _CROP_SIDE, _HEATMAP_SIDE = 1.25, 256, 64
-
-_NOSE_TIP = 30
-_CHIP_SIDE = 112
-# ArcFace's five points in a 112-pixel picture: eyes, tip of the nose, corners of the mouth (insightface)
-_CHIP_POINTS = np.array(
-    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
-)
 
 
 @FACE_BACKENDS.register("facexlib")
@@ -114,8 +108,8 @@ class FacexlibBackend:
             DataError: landmarks of another shape, or not finite.
             FaceError: the face lies outside the picture.
         """
-        matrix = _similarity(_five_points(check_landmarks(landmarks)), _CHIP_POINTS)
-        chip = warp(rgb, matrix, (_CHIP_SIDE, _CHIP_SIDE))
+        matrix = _similarity(FIVE_OF_68 @ check_landmarks(landmarks), CHIP_POINTS_5)
+        chip = warp(rgb, matrix, (CHIP_SIDE, CHIP_SIDE))
         # this network was trained on pictures with red and blue exchanged (InsightFace_Pytorch)
         face = _to_tensor(np.ascontiguousarray(chip[..., ::-1]), self.device) / 127.5 - 1.0
         with torch.inference_mode():
@@ -216,11 +210,6 @@ def _peaks(heatmaps: np.ndarray) -> np.ndarray:
     across = padded[number, y + 1, x + 2] - padded[number, y + 1, x]
     down = padded[number, y + 2, x + 1] - padded[number, y, x + 1]
     return np.stack([x + 0.25 * np.sign(across), y + 0.25 * np.sign(down)], axis=1).astype(np.float64)
-
-
-def _five_points(landmarks: np.ndarray) -> np.ndarray:
-    eyes = landmarks[LEFT_EYE].mean(axis=0), landmarks[RIGHT_EYE].mean(axis=0)
-    return np.stack([*eyes, *landmarks[[_NOSE_TIP, LEFT_MOUTH_CORNER, RIGHT_MOUTH_CORNER]]])
 
 
 def _similarity(points: np.ndarray, target: np.ndarray) -> np.ndarray:

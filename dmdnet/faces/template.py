@@ -56,3 +56,17 @@ def template_face_box(size: int) -> tuple[int, int, int, int]:
     """Return the box x0 y0 x1 y1, in pixels, in which dlib's predictor expects the face of an aligned picture."""
     x0, y0, x1, y1 = (round(part * size) for part in _FACE_BOX)
     return x0, y0, x1, y1
+
+
+def face_box_of(landmarks: np.ndarray) -> tuple[int, int, int, int]:
+    """Return the box x0 y0 x1 y1, in pixels, in which dlib's predictor expects the face of these landmarks (68, 2).
+
+    It is the aligned face's box, moved and scaled as the mean landmarks come nearest to these; where they coincide, it
+    is one pixel wide.
+    """
+    mean, center = TEMPLATE_68.mean(axis=0), landmarks.mean(axis=0)
+    spread = TEMPLATE_68 - mean
+    scale = max(float((spread * (landmarks - center)).sum() / (spread**2).sum()), 1.0)
+    corners = (np.array(_FACE_BOX).reshape(2, 2) - mean) * scale + center + 0.5
+    x0, y0, x1, y1 = (round(float(value)) for value in corners.reshape(4))
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)

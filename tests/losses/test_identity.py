@@ -42,14 +42,15 @@ def test_boxes_give_back_the_eyes_and_the_mouth(faces):
 
 
 def test_the_chip_is_near_that_of_five_landmarks(faces):
-    from dmdnet.faces.facexlib_backend import _CHIP_POINTS, _five_points, _similarity
+    from dmdnet.faces.facexlib_backend import _similarity
+    from dmdnet.faces.five_points import CHIP_POINTS_5, FIVE_OF_68
     from dmdnet.ops.similarity_crop import to_picture
 
     _, landmarks, boxes = faces
     grid = torch.tensor([[0.0, 0.0], [111.0, 0.0], [0.0, 111.0], [111.0, 111.0], [55.5, 55.5]])
     places = to_picture(grid, face_points(boxes), TEMPLATE).numpy()
     for points, place in zip(landmarks, places, strict=True):
-        matrix = _similarity(_five_points(points), _CHIP_POINTS)
+        matrix = _similarity(FIVE_OF_68 @ points, CHIP_POINTS_5)
         off = np.linalg.norm(place @ matrix[:, :2].T + matrix[:, 2] - grid.numpy(), axis=1)
         assert off[4] < 2  # of 112 pixels, in the middle
         assert off.max() < 5

@@ -4,8 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from made_onnx import small_recogniser
+from torch import nn
 from torchvision.models import alexnet, inception_v3, vgg16
 
+from dmdnet.faces.backend import Face
+from dmdnet.faces.dlib_backend import DlibBackend
+from dmdnet.faces.template import template_face_box
 from dmdnet.weights import WEIGHTS
 
 
@@ -37,26 +42,63 @@ DRAWN = {
 }
 
 
+def seeded(build, seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build()
+
+
+def small_embedding(channels, stride):
+    """Return a network that gives eight numbers for a picture, by its parts of `stride` pixels."""
+    first = nn.Conv2d(channels, 8, stride, stride=stride)
+    return nn.Sequential(first, nn.Tanh(), nn.AdaptiveAvgPool2d(8), nn.Flatten(), nn.Linear(512, 8))
+
+
+# Networks that take seconds a picture have a small one in their place: where they are loaded, and what then is
+SMALLER = {
+    "arcface_ir_se50": ("dmdnet.features.recognisers.load_arcface", lambda: small_embedding(3, 8)),
+    "arcface_resnet18": ("dmdnet.features.gray_arcface._load", lambda: small_embedding(1, 4)),
+    "parsenet": ("dmdnet.features.parsing._load", lambda: nn.Conv2d(3, 19, 1)),
+}
+
+
 @pytest.fixture(scope="session")
 def drawn_weights_folder(tmp_path_factory):
     """All weights files that metrics read and that can be drawn."""
     folder = tmp_path_factory.mktemp("drawn_weights")
     for name, draw in DRAWN.items():
         torch.save(draw(), folder / WEIGHTS[name].file)
+    (folder / WEIGHTS["arcface_w600k_r50"].file).write_bytes(small_recogniser()[0])
+    for name in SMALLER:
+        (folder / WEIGHTS[name].file).touch()
     return folder
 
 
 @pytest.fixture
 def weights_folder(drawn_weights_folder, monkeypatch):
     """The folder with the drawn weights; digests of the published files are not asked for."""
-    for name in DRAWN:
+    for name in (*DRAWN, *SMALLER, "arcface_w600k_r50"):
         monkeypatch.setitem(WEIGHTS, name, replace(WEIGHTS[name], sha256=None))
+    for name, (loader, build) in SMALLER.items():
+        monkeypatch.setattr(loader, lambda path, name=name, build=build: seeded(build, len(name)))
+    for name in ("detect", "embed"):
+        monkeypatch.setattr(DlibBackend, name, globals()[f"quick_{name}"])
     return drawn_weights_folder
+
+
+def quick_detect(backend, rgb):
+    """Return the face where an aligned picture has it; dlib would look for a noisy one for seconds."""
+    box = template_face_box(len(rgb))
+    return [Face(box, backend.landmarks_in(rgb, box), 1.0)]
+
+
+def quick_embed(backend, rgb, landmarks):
+    """Return some numbers that depend on the picture inside the landmarks."""
+    (x0, y0), (x1, y1) = landmarks.min(axis=0).astype(int), landmarks.max(axis=0).astype(int)
+    return rgb[max(y0, 0) : y1, max(x0, 0) : x1].astype(float).std(axis=(0, 1)).repeat(43)[:128] / 100
 
 
 @pytest.fixture(scope="session")
 def ready_metrics():
     """Prepared metrics by their component: each network is read once for all tests of this process."""
     return {}
-
-
