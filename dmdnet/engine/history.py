@@ -1,7 +1,8 @@
-"""`experiments/<name>/validation.jsonl`: the values of every validation, one line each.
+"""What a run has logged, as lines of JSON in its folder: read by `runs`, by a run that goes on, and by its page.
 
-A run that goes on from an earlier iteration says so in a line of its own: what stands above it of later iterations
-belongs to a past that did not happen.
+`validation.jsonl` has the values of every validation, `scalars.jsonl` those of every report of the training. A run that
+goes on from an earlier iteration says so in a line of its own: what stands above it of later iterations belongs to a
+past that did not happen.
 """
 
 from __future__ import annotations
@@ -13,46 +14,82 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dmdnet.engine.trackers.base import RunInfo, Tracker
+
 NAME = "validation.jsonl"
+SCALARS = "scalars.jsonl"
+_BACK = "back_to"
+_DIGITS = 6
 logger = logging.getLogger(__name__)
 
 
 def append_validation(folder: Path, iteration: int, values: Mapping[str, float]) -> None:
     """Add a line. A disk that takes no line does not end the training: the log has the values as well."""
-    _append(folder, {"iteration": iteration, "values": dict(values)})
+    _append_if_possible(folder / NAME, {"iteration": iteration, "values": dict(values)})
 
 
 def append_return(folder: Path, iteration: int) -> None:
-    """Say that the run goes on from `iteration`, where the file knows later ones."""
+    """Say that the run goes on from `iteration`, where `validation.jsonl` knows later ones."""
     if any(known > iteration for known in read_validations(folder)):
-        _append(folder, {"back_to": iteration})
-
-
-def _append(folder: Path, record: Mapping[str, Any]) -> None:
-    try:
-        with open(folder / NAME, "ab+") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(end - 1, 0))
-            torn = file.read(1) not in (b"\n", b"")  # by a kill
-            file.write((b"\n" if torn else b"") + json.dumps(record).encode() + b"\n")
-    except OSError as error:
-        logger.warning("%s: cannot be written: %s", folder / NAME, error.strerror or error)
+        _append_if_possible(folder / NAME, {_BACK: iteration})
 
 
 def read_validations(folder: Path) -> dict[int, dict[str, float]]:
     """Return iteration -> values; the later of two for one iteration, and no line that a kill has cut off."""
+    return _read(folder / NAME)
+
+
+class ScalarHistory(Tracker):
+    """The tracker that every run has: `scalars.jsonl`."""
+
+    def __init__(self, run: RunInfo) -> None:
+        self._path = run.folder / SCALARS
+        if run.iteration == 0:
+            self._path.unlink(missing_ok=True)
+        _append(self._path, {_BACK: run.iteration})
+
+    def scalars(self, values: Mapping[str, float], iteration: int) -> None:
+        """Add a line."""
+        rounded = {name: float(f"{value:.{_DIGITS}g}") for name, value in values.items()}
+        _append(self._path, {"iteration": iteration, "values": rounded})
+
+
+def read_scalars(folder: Path) -> dict[int, dict[str, float]]:
+    """Return iteration -> values by `group/name`, in order; as `read_validations`."""
+    return _read(folder / SCALARS)
+
+
+def _append_if_possible(path: Path, record: Mapping[str, Any]) -> None:
+    try:
+        _append(path, record)
+    except OSError as error:
+        logger.warning("%s: cannot be written: %s", path, error.strerror or error)
+
+
+def _append(path: Path, record: Mapping[str, Any]) -> None:
+    with open(path, "ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 1, 0))
+        torn = file.read(1) not in (b"\n", b"")  # by a kill
+        file.write((b"\n" if torn else b"") + json.dumps(record).encode() + b"\n")
+
+
+def _read(path: Path) -> dict[int, dict[str, float]]:
     found: dict[int, dict[str, float]] = {}
     try:
-        lines = (folder / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return found
     for line in lines:
         try:
             record = json.loads(line)
-            if "back_to" in record:
-                found = {known: values for known, values in found.items() if known <= int(record["back_to"])}
+            if _BACK in record:
+                start = int(record[_BACK])
+                found = {iteration: values for iteration, values in found.items() if iteration <= start}
                 continue
-            found[int(record["iteration"])] = {str(key): float(value) for key, value in record["values"].items()}
+            iteration = int(record["iteration"])
+            values = {str(key): float(value) for key, value in record["values"].items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-    return found
+        found[iteration] = {**found.get(iteration, {}), **values}
+    return dict(sorted(found.items()))

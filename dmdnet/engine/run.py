@@ -11,8 +11,9 @@ from dmdnet.config.options import Options
 from dmdnet.engine.distributed import World
 from dmdnet.engine.history import append_validation, read_validations
 from dmdnet.engine.saving import Saver
+from dmdnet.engine.scalars import validation_names
 from dmdnet.engine.signals import StopRequest
-from dmdnet.engine.tensorboard import Board
+from dmdnet.engine.tracking import Trackers
 from dmdnet.engine.validation import Stopped, Validation
 from dmdnet.errors import CheckpointError
 from dmdnet.models.base import Model
@@ -36,7 +37,7 @@ class Run:
     saver: Saver
     stop: StopRequest
     validation: Validation
-    board: Board
+    trackers: Trackers
 
     def prepare(self) -> None:
         """After the first step, when the optimisers have their states: make room for saving in the background."""
@@ -73,7 +74,6 @@ class Run:
             self.save(iteration, draws, unjudged=unjudged)
         self.finish()
         logger.warning("stopped by signal %d after iteration %d; the same command continues", order, iteration)
-        self.board.close()
         raise SystemExit(128 + order)
 
     def finish(self) -> None:
@@ -97,7 +97,7 @@ class Run:
             raise
         if self.world.main:
             append_validation(self.saver.checkpoints.root, iteration, values)
-            self.board.scalars(values, iteration)
+            self.trackers.scalars(validation_names(values), iteration)
         if self._is_best(values, iteration) and not saved:
             self.save(iteration, draws, unjudged=False)
 

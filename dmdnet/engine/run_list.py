@@ -21,6 +21,7 @@ from dmdnet.registry import METRICS
 State = Literal["running", "finished", "stopped", "failed"]
 _CONTROLS = ("input", "wrong_person")  # modes that are compared with and do not judge a network
 _TAIL = 65536
+_STOPPED = r"stopped by signal \d+ after iteration \d+.*\n(?:.*: (?:tracker|report) .*\n)*\Z"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def summarise_run(folder: Path) -> RunSummary:
         state = "running"
     elif total is not None and saved >= total:
         state = "finished"
-    elif re.search(r"stopped by signal \d+ after iteration \d+.*\n\Z", tail):
+    elif re.search(_STOPPED, tail):
         state = "stopped"
     return RunSummary(folder.name, state, max([saved, *logged[-1:]]), total, _best(folder, options), _changed(folder))
 

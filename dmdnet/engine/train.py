@@ -19,6 +19,7 @@ from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.distributed import Launcher, World, processes
 from dmdnet.engine.history import append_return
 from dmdnet.engine.logger import run_log
+from dmdnet.engine.pictures import first_faces, picture_grid
 from dmdnet.engine.prefetch import on_device
 from dmdnet.engine.progress import Clock, Progress, progress_line
 from dmdnet.engine.retention import Best
@@ -26,8 +27,9 @@ from dmdnet.engine.run import Run, global_batch, is_judged
 from dmdnet.engine.run_folder import Resume, find_resume, log_option_changes, run_folder, write_description
 from dmdnet.engine.run_lock import run_lock
 from dmdnet.engine.saving import Saver
+from dmdnet.engine.scalars import grouped, site_means
 from dmdnet.engine.signals import stop_requests
-from dmdnet.engine.tensorboard import Board, first_faces, open_board, picture_grid
+from dmdnet.engine.tracking import Trackers, check_trackers, tracked
 from dmdnet.engine.validation import Validation
 from dmdnet.errors import CheckpointError, ConfigError
 from dmdnet.models.base import Model, build_model
@@ -51,6 +53,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
         SystemExit: 128 + signal, after SIGTERM, SIGINT or SIGUSR1 and a checkpoint at the step's boundary.
     """
     recipe = _recipe(options)
+    check_trackers(options.logger)
     with (
         processes(options.device, options.dist_params, launcher, run_folder(options)) as world,
         stop_requests() as stop,
@@ -101,12 +104,11 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             batches = on_device(batches, world.device, recipe.prefetch)
             batch_size = global_batch(options, world)
             _log_start(options, model, world, start, batch_size)
-            board = open_board(root / "tb_logger", start, options.logger.use_tb_logger and world.main)
             means, clock = RunningMeans(), Clock(start, recipe.total_iter)
 
             # The loop
-            with Saver(checkpoints, options.logger, best) as saver:
-                run = Run(options, world, model, saver, stop, validation, board)
+            with tracked(root, start, options, world) as trackers, Saver(checkpoints, options.logger, best) as saver:
+                run = Run(options, world, model, saver, stop, validation, trackers)
                 if unjudged:  # it was stopped before or during the validation that belongs to this iteration
                     run.judge_late(start, draws)
                 for iteration in range(start + 1, recipe.total_iter + 1):
@@ -119,9 +121,9 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
 
                     # What is seen of it
                     if iteration % options.logger.print_freq == 0 or last:
-                        _report(model, means, clock, board, progress, world, iteration, recipe.total_iter)
-                    if _due(options.logger.image_freq, iteration) and board.shown:
-                        _write_pictures(model, batch, board, iteration)
+                        _report(model, means, clock, trackers, progress, world, iteration, recipe.total_iter)
+                    if _due(options.logger.image_freq, iteration) and trackers.show_pictures:
+                        _write_pictures(model, batch, trackers, iteration)
 
                     # Checkpoint by the first rank, stop or validation on all
                     if iteration == start + 1:
@@ -135,7 +137,6 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                         run.judge(iteration, draws, saved)
                 run.finish()
 
-            board.close()
             logger.info("finished: %s", checkpoints.models / f"net_g_{recipe.total_iter}.pth")
 
 
@@ -229,7 +230,7 @@ def _report(
     model: Model,
     means: RunningMeans,
     clock: Clock,
-    board: Board,
+    trackers: Trackers,
     progress: Progress,
     world: World,
     iteration: int,
@@ -241,26 +242,19 @@ def _report(
     statistics = model.statistics()
     speed = clock.lap(iteration)
     eta = clock.eta(iteration)
-    logger.info(progress_line(iteration, total, eta, speed, terms | _group_means(statistics)))
+    logger.info(progress_line(iteration, total, eta, speed, terms | site_means(statistics)))
     progress.show(iteration, total, f"eta {eta}  {speed['it_per_s']:.2f} it/s")
-    grouped = {f"speed/{name}": value for name, value in speed.items()}
-    grouped |= {(name if name == "lr" else f"losses/{name}"): value for name, value in terms.items()}
-    board.scalars(grouped | {f"dictionary/{name}": value for name, value in statistics.items()}, iteration)
+    values = grouped(terms) | statistics | {f"time/{name}": value for name, value in speed.items()}
+    if world.device.type == "cuda":
+        values["memory/peak_gib"] = torch.cuda.max_memory_allocated(world.device) / 2**30
+    trackers.scalars(values, iteration)
 
 
-def _group_means(statistics: dict[str, float]) -> dict[str, float]:
-    """Return the mean of each group of `group/name` numbers, for the one line of the log."""
-    groups: dict[str, list[float]] = {}
-    for name, value in statistics.items():
-        groups.setdefault(name.split("/")[0], []).append(value)
-    return {group: sum(values) / len(values) for group, values in groups.items()}
-
-
-def _write_pictures(model: Model, batch: FaceBatch, board: Board, iteration: int) -> None:
+def _write_pictures(model: Model, batch: FaceBatch, trackers: Trackers, iteration: int) -> None:
     faces = first_faces(batch)
     modes = ("generic",) if faces.references is None else ("generic", "specific")
     restored = model.restore(faces, modes)
-    board.picture("degraded_restored_target_references", picture_grid(faces, restored), iteration)
+    trackers.picture("train/degraded_restored_target_references", picture_grid(faces, restored), iteration)
 
 
 def _log_start(options: Options, model: Model, world: World, start: int, batch_size: int) -> None:

@@ -109,7 +109,7 @@ class DictionaryUsage:
         self._names, self._table = tuple(weights), table if self._table is None else self._table + table
 
     def pop(self) -> dict[str, float]:
-        """Return `usage_entropy/<site>` and `dead_slots/<site>` over all ranks, and start again."""
+        """Return `dictionary/usage_entropy/<site>` and `.../dead_slots/<site>` over all ranks, and start again."""
         table, self._table = self._table, None
         if table is None:
             return {}
@@ -117,5 +117,6 @@ class DictionaryUsage:
             torch.distributed.all_reduce(table)
         found: dict[str, float] = {}
         for name, usage_S in zip(self._names, table.cpu(), strict=True):
-            found[f"usage_entropy/{name}"], found[f"dead_slots/{name}"] = usage_statistics(usage_S)
+            entropy, dead = usage_statistics(usage_S)
+            found |= {f"dictionary/usage_entropy/{name}": entropy, f"dictionary/dead_slots/{name}": dead}
         return found

@@ -14,7 +14,7 @@ from dmdnet.data.batch import FaceBatch
 from dmdnet.data.loading import build_dataset, build_loader
 from dmdnet.data.samples import collate
 from dmdnet.data.sampling import Draw
-from dmdnet.engine.tensorboard import first_faces
+from dmdnet.engine.pictures import first_faces
 from dmdnet.errors import ConfigError, DataError
 from dmdnet.models.face_tensors import face_tensors
 

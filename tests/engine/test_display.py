@@ -1,4 +1,4 @@
-"""What a run shows: progress, log file, TensorBoard."""
+"""What a run shows: progress, log file, grids of pictures."""
 
 import contextlib
 import logging
@@ -8,14 +8,13 @@ from datetime import timedelta
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dmdnet.data.batch import FaceBatch, References
 from dmdnet.engine import progress
 from dmdnet.engine.distributed import World
 from dmdnet.engine.logger import run_log
+from dmdnet.engine.pictures import first_faces, picture_grid
 from dmdnet.engine.progress import Clock, open_progress, progress_line
-from dmdnet.engine.tensorboard import first_faces, open_board, picture_grid
 from dmdnet.errors import CheckpointError, DataError
 
 
@@ -127,22 +126,3 @@ def test_grid_shows_a_row_per_face():
     assert (grid[:, :, 40:] == 0).all()  # padding is black
     alone = FaceBatch(batch.lq_BCHW, batch.lq_boxes_B44, batch.names, batch.identities)
     assert picture_grid(alone, {}).shape == (3, 32, 8)
-
-
-def test_tensorboard_gets_scalars_and_pictures(tmp_path):
-    board = open_board(tmp_path, 10, wanted=True)
-    board.scalars({"losses/l1": 0.5, "lr": 1e-3}, 11)
-    board.picture("faces", torch.zeros(3, 8, 8, dtype=torch.uint8), 11)
-    board.close()
-    events = EventAccumulator(str(tmp_path)).Reload()
-    assert events.Scalars("losses/l1")[0].value == 0.5
-    assert events.Scalars("lr")[0].step == 11
-    assert events.Images("faces")[0].width == 8
-
-
-def test_no_board_writes_nothing(tmp_path):
-    board = open_board(tmp_path / "none", 0, wanted=False)
-    board.scalars({"a": 1.0}, 1)
-    board.picture("faces", torch.zeros(3, 8, 8, dtype=torch.uint8), 1)
-    board.close()
-    assert not (tmp_path / "none").exists()

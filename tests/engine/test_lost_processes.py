@@ -22,7 +22,7 @@ from dmdnet.engine.pulse import rank_log
 from dmdnet.engine.train import train
 
 ROOT = Path(__file__).parents[2]
-LOSS = "losses/l_g_l1_generic"
+LOSS = "loss/l_g_l1_generic"
 pytestmark = pytest.mark.slow
 
 

@@ -7,7 +7,7 @@ import pytest
 from dmdnet.engine.distributed import World
 from dmdnet.engine.run import Run
 from dmdnet.engine.signals import StopRequest
-from dmdnet.engine.tensorboard import Board
+from dmdnet.engine.tracking import Trackers
 from dmdnet.errors import CheckpointError
 
 
@@ -44,7 +44,7 @@ def run_of(rank=0, fails=False, others=0, settled=None):
     object.__setattr__(world, "value", others)
     model = SimpleNamespace(settle=lambda: settled.append(rank) if settled is not None else None)
     validation = SimpleNamespace(run=lambda model, iteration: {})
-    return Run(None, world, model, Saving(fails), StopRequest(), validation, Board())
+    return Run(None, world, model, Saving(fails), StopRequest(), validation, Trackers())
 
 
 def test_every_rank_looks_at_its_steps_before_a_validation():

@@ -107,7 +107,7 @@ def test_usage_adds_up_over_steps_and_starts_again():
     usage = DictionaryUsage()
     usage.add({"mouth_2": torch.tensor([[1.0, 0.0], [1.0, 0.0]])})
     usage.add({"mouth_2": torch.tensor([[0.0, 1.0], [0.0, 1.0]])})
-    assert usage.pop() == pytest.approx({"usage_entropy/mouth_2": 1.0, "dead_slots/mouth_2": 0.0})
+    assert usage.pop() == pytest.approx({"dictionary/usage_entropy/mouth_2": 1.0, "dictionary/dead_slots/mouth_2": 0.0})
     assert usage.pop() == {}
 
 
@@ -115,5 +115,5 @@ def test_a_bad_step_does_not_spoil_the_usage():
     usage = DictionaryUsage()
     usage.add({"site": torch.full((2, 4), 0.25)})
     usage.add({"site": torch.full((2, 4), torch.nan)})
-    assert usage.pop() == {"usage_entropy/site": pytest.approx(1.0), "dead_slots/site": 0.0}
+    assert usage.pop() == {"dictionary/usage_entropy/site": pytest.approx(1.0), "dictionary/dead_slots/site": 0.0}
     assert usage.pop() == {}
