@@ -1,10 +1,11 @@
-"""`python -m dmdnet check-data`: whether training and test data are apart, whole, and usable."""
+"""`python -m dmdnet check-data`: whether training, validation and test data are apart, whole, and usable."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from typing import TYPE_CHECKING
 
 from dmdnet.cli.option_arguments import add_overrides
@@ -13,7 +14,7 @@ from dmdnet.errors import ConfigError
 if TYPE_CHECKING:
     from dmdnet.data.parts import Check, Part
 
-HELP = "check that training and test data share nobody and nothing, and that all files are there"
+HELP = "check that training, validation and test data share nobody and nothing, and that all files are there"
 
 EXIT_FINDINGS = 1
 MOST_SHOWN = 50
@@ -49,20 +50,29 @@ def run(arguments: argparse.Namespace) -> int:
         for part in parts:
             print(f"{name}: {len(part.selection.targets)} targets of {part.origin}")
             found += _show([wrong_lists(part), *_file_checks(part, arguments)], arguments.all)
-    trained = [(name, part) for name, parts in sets.items() if _is_train(name) for part in parts]
-    judging = [(name, part) for name, parts in sets.items() if not _is_train(name) for part in parts]
-    for name, part in trained:
-        for other, judge in judging:
-            print(f"{name} and {other}: {part.origin} and {judge.origin}")
+    compared = [(one, other) for one in sets for other in sets if _judges(one, other)]
+    for one, other in compared:
+        for part, judge in product(sets[one], sets[other]):
+            print(f"{one} and {other}: {part.origin} and {judge.origin}")
             found += _show([*compare_quickly(part, judge), near_duplicates(part, judge)], arguments.all)
-    if not trained or not judging:
+    if not compared:
         print("no training set and test set to compare")
     print(f"{found} finding(s)" if found else "nothing found")
     return EXIT_FINDINGS if found else 0
 
 
-def _is_train(name: str) -> bool:
-    return name.split(".", 1)[-1].startswith("train")
+def _judges(one: str, other: str) -> bool:
+    """Return whether data set `other` judges what is trained on, or chosen by, `one`.
+
+    Test sets are not compared with each other: several may hold the same faces, degraded otherwise.
+    """
+    return _stage(one) < _stage(other)
+
+
+def _stage(name: str) -> int:
+    """Return the place of a data set in training (0), choosing by its figures (1), judging (2)."""
+    role = name.split(".", 1)[-1]
+    return 0 if role.startswith("train") else 1 if role.startswith("val") else 2
 
 
 def _of_options(path: str, overrides: Sequence[str]) -> dict[str, tuple[Part, ...]]:

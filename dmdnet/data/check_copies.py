@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dmdnet.data.parts import Check, Part, known_values, place_of
+from dmdnet.data.parts import Check, Part, known_values, not_compared, place_of
 from dmdnet.faces.fingerprint import SAME_PICTURE
 
 _BLOCK = 1 << 22  # pairs compared at a time: 32 MB
@@ -25,11 +25,9 @@ def near_duplicates(train: Part, judge: Part, most_pairs: int | None = None) -> 
         most_pairs: leave the check out where there are more pairs to compare.
     """
     what = "share no near-duplicate"
-    if train.may_overlap or judge.may_overlap:
-        return Check(what, left_out="allowed by allow_split_overlap")
-    lacking = [part.origin for part in (train, judge) if "fingerprint" not in part.selection.manifest.arrays]
-    if lacking:
-        return Check(what, left_out=f"{lacking[0]} has no fingerprints; `python -m dmdnet prepare` makes them")
+    lack = "has no fingerprints; `python -m dmdnet prepare` makes them"
+    if reason := not_compared(train, judge, "fingerprint", lack):
+        return Check(what, left_out=reason)
     (prints, rows), (judged, judged_rows) = known_values(train, "fingerprint"), known_values(judge, "fingerprint")
     if most_pairs is not None and len(prints) * len(judged) > most_pairs:
         return Check(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dmdnet.data.check_copies import near_duplicates
-from dmdnet.data.parts import Check, Part, known_values, place_of
+from dmdnet.data.parts import Check, Part, known_values, not_compared, place_of
 from dmdnet.data.references import originals
 from dmdnet.data.storage.opening import LMDB_SUFFIX
 from dmdnet.errors import ConfigError
@@ -69,8 +69,8 @@ def compare_quickly(train: Part, judge: Part) -> list[Check]:
 def shared_people(train: Part, judge: Part) -> Check:
     """Compare the people of two parts of one root; elsewhere the same name may be another person."""
     what = "share no person"
-    if train.may_overlap or judge.may_overlap:
-        return Check(what, left_out="allowed by allow_split_overlap")
+    if reason := not_compared(train, judge):
+        return Check(what, left_out=reason)
     if _root(train.origin) != _root(judge.origin):
         return Check(what, left_out=f"people of {train.origin} and {judge.origin} are named independently")
     judged = _people(judge)
@@ -91,8 +91,8 @@ def _people(part: Part) -> set[str]:
 def shared_files(train: Part, judge: Part) -> Check:
     """Compare the places of picture files, through links to folders."""
     what = "share no file"
-    if train.may_overlap or judge.may_overlap:
-        return Check(what, left_out="allowed by allow_split_overlap")
+    if reason := not_compared(train, judge):
+        return Check(what, left_out=reason)
     ours = set(_places(judge))
     both = [place for place in _places(train) if place in ours]
     return Check(what, len(ours), tuple(f"file {place}" for place in sorted(both)))
@@ -120,11 +120,8 @@ def _real(folder: str) -> str:
 def shared_checksums(train: Part, judge: Part) -> Check:
     """Compare the checksums of files; those that are equal are then compared byte by byte, the first few of them."""
     what = "share no copy of a file"
-    if train.may_overlap or judge.may_overlap:
-        return Check(what, left_out="allowed by allow_split_overlap")
-    lacking = [part.origin for part in (train, judge) if "checksum" not in part.selection.manifest.arrays]
-    if lacking:
-        return Check(what, left_out=f"{lacking[0]} has no checksums")
+    if reason := not_compared(train, judge, "checksum", "has no checksums"):
+        return Check(what, left_out=reason)
     (sums, rows), (judged, judged_rows) = known_values(train, "checksum"), known_values(judge, "checksum")
     _, ours, theirs = np.intersect1d(sums, judged, return_indices=True)
     findings = []

@@ -59,6 +59,19 @@ def known_values(part: Part, column: str) -> tuple[np.ndarray, np.ndarray]:
     return values[rows], rows
 
 
+def not_compared(one: Part, other: Part, column: str | None = None, lack: str = "") -> str:
+    """Return why two parts are not compared: they may overlap, or a table lacks a column; empty when they are.
+
+    Args:
+        column: the column of both tables that is to be compared.
+        lack: what to say of a table without it, after its name.
+    """
+    if one.may_overlap or other.may_overlap:
+        return "allowed by allow_split_overlap"
+    lacking = [part.origin for part in (one, other) if column and column not in part.selection.manifest.arrays]
+    return f"{lacking[0]} {lack}" if lacking else ""
+
+
 def place_of(part: Part, row: int) -> str:
     """Return where a row's sharp picture lies."""
     manifest = part.selection.manifest

@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made_faces import picture, write_celebref
+import yaml
+from made_faces import celebref_set, picture, write_celebref
 from made_tables import drawn_rows, on_disk, table
 
 from dmdnet.cli.main import main
@@ -281,6 +282,32 @@ class TestCommand:
         assert "    person 00001\n" in printed
         assert "00002/2.png" in printed
         assert "2 finding(s)" in printed
+
+    def test_what_a_network_is_chosen_by_is_held_against_what_judges_it(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows = self.rows(tmp_path)
+        rows[4] = replace(rows[4], identity="00002")
+        path = write_manifest(on_disk(tmp_path, rows), tmp_path / "faces.manifest")
+        assert main(["check-data", str(path)]) == 1
+        printed = capsys.readouterr().out
+        assert "val and test: " in printed
+        assert "    person 00002\n" in printed
+        assert "1 finding(s)" in printed
+
+    def test_test_sets_of_the_same_faces_are_not_compared(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        root = write_celebref(tmp_path, PEOPLE)
+        options = {
+            "name": "own",
+            "model": {"type": "DMDNetModel"},
+            "network_g": {"type": "DMDNet", "image_size": 64},
+            "datasets": {name: {"name": name, **celebref_set(root)} for name in ("test_x4", "test_x8")},
+        }
+        (tmp_path / "own.yml").write_text(yaml.safe_dump(options))
+        assert main(["check-data", "-opt", str(tmp_path / "own.yml")]) == 0
+        assert "no training set and test set to compare" in capsys.readouterr().out
 
     def test_an_option_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         root = write_celebref(tmp_path, PEOPLE)
