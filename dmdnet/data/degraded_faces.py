@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from dmdnet.data.face_reader import Face, FaceReader, boxes_of
+from dmdnet.data.face_reader import Face, FaceReader, boxes_of, faulty
 from dmdnet.data.manifest import Row
 from dmdnet.data.selection import Selection, filled
 from dmdnet.degradations import Degradation, apply_degradation, build_degradation, draw_degradation
 from dmdnet.degradations.pipeline import Draws
-from dmdnet.errors import ConfigError, DataError, FaceError
+from dmdnet.errors import ConfigError, DataError, FaceError, NoLandmarksError
 from dmdnet.faces.backend import find_face, get_backend
 from dmdnet.faces.boxes import box_defects
 from dmdnet.faces.template import template_landmarks
@@ -45,6 +45,7 @@ class DegradedFaces:
         landmarks: whether boxes come from the target's landmarks or from those found on the degraded picture.
         backend: what finds them.
         on_device: leave the operations to whoever has the batch.
+        keep_faults: give a face whose landmarks are missing or no good with its `fault`, and raise nothing.
 
     Raises:
         ConfigError: operations that would never be used, or landmarks to be found on a picture that is not there.
@@ -59,12 +60,14 @@ class DegradedFaces:
         landmarks: LqLandmarks,
         backend: str,
         on_device: bool,
+        keep_faults: bool = False,
     ) -> None:
         self.reader = reader
         self.ops = build_degradation(degradation)
         self.landmarks = landmarks
         self.backend = backend
         self.on_device = on_device
+        self.keep_faults = keep_faults
         self.has_gt = _has_gt(selection)
         ready = filled(selection.manifest, "degraded")[selection.targets]
         if self.ops and ready.all():
@@ -81,7 +84,7 @@ class DegradedFaces:
             return None
         if self.landmarks == "target" and target is not None:
             return self.reader.read_degraded(row, landmarks_of=target)
-        return self._with_boxes(self.reader.read_degraded(row))
+        return self._with_boxes(self.reader.read_degraded(row, keep_faults=self.keep_faults))
 
     def make(self, target: Face, sharp: np.ndarray, rng: np.random.Generator) -> Degraded:
         """Return the degraded picture of `sharp` (uint8 (S, S, 3)), a picture of `target`.
@@ -101,7 +104,19 @@ class DegradedFaces:
             )
         if self.landmarks == "target":
             return Degraded(replace(target, image=image))
-        return Degraded(self._with_boxes(Face(image, *self._find(image, target.name))))
+        return Degraded(self._found(image, target.name))
+
+    def _found(self, image: np.ndarray, name: str) -> Face:
+        """Return the face as it is found on a degraded picture."""
+        try:
+            face = self._with_boxes(Face(image, *self._find(image, name)))
+            if self.keep_faults:
+                face.boxes()
+            return face
+        except DataError as error:
+            if self.keep_faults:
+                return faulty(image, name, error)
+            raise
 
     def _find(self, image: np.ndarray, name: str) -> tuple[np.ndarray, str, bool]:
         """Return landmarks, the name, and whether the landmarks are the face's own."""
@@ -110,7 +125,7 @@ class DegradedFaces:
         except FaceError as error:
             if self.reader.missing_landmarks == "template":
                 return template_landmarks(image.shape[0]), name, False
-            raise DataError(
+            raise NoLandmarksError(
                 f"{name}: no landmarks are found on its degraded picture: {error}; set missing_landmarks: template, "
                 "or lq_landmarks: target"
             ) from error

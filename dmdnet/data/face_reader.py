@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
 import numpy as np
 
+from dmdnet.data.faults import Fault, FaultKind
 from dmdnet.data.made_landmarks import MadeLandmarks
 from dmdnet.data.manifest import Row
 from dmdnet.data.storage import Storage
-from dmdnet.errors import DataError, FaceError
+from dmdnet.errors import BoxError, DataError, FaceError, NoLandmarksError
 from dmdnet.faces.boxes import check_boxes, clip_boxes
 from dmdnet.faces.component_boxes import component_boxes
 from dmdnet.faces.landmarks import LEFT_EYE, RIGHT_EYE, check_landmarks, flip_landmarks
@@ -30,13 +32,15 @@ MAX_FACE_PIXELS = 3072 * 3072  # the most expensive kind of file takes 22 bytes 
 class Face:
     """An aligned face: uint8 RGB (S, S, 3) and landmarks (68, 2) in its pixels. Never changed in place.
 
-    `measured` is False where no landmarks were found and those of the mean face stand in.
+    `measured` is False where no landmarks were found and those of the mean face stand in. With a `fault` they stand in
+    for drawing and nothing else: no network is to have them.
     """
 
     image: np.ndarray
     landmarks: np.ndarray
     name: str
     measured: bool = True
+    fault: Fault | None = None
 
     @property
     def size(self) -> int:
@@ -54,6 +58,12 @@ class Face:
             BoxError: a component's box is outside or too small for the network; the message names the picture.
         """
         return check_boxes(boxes_of(self.landmarks, self.size), self.size, self.name)
+
+
+def faulty(image: np.ndarray, name: str, error: DataError) -> Face:
+    """Return a face (S, S, 3) without landmarks of its own; `error` says why."""
+    kind: FaultKind = "no_face" if isinstance(error, NoLandmarksError) else "bad_landmarks"
+    return Face(image, template_landmarks(image.shape[0]), name, measured=False, fault=Fault(kind, str(error)))
 
 
 def boxes_of(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -94,28 +104,36 @@ class FaceReader:
         self.missing_landmarks = missing_landmarks
         self.made = MadeLandmarks(face_backend, landmark_cache)
 
-    def read(self, row: Row) -> Face:
+    def read(self, row: Row, *, keep_faults: bool = False) -> Face:
         """Return the sharp face of a row.
+
+        Args:
+            keep_faults: return a face whose landmarks are missing or no good with its `fault`, and raise nothing.
 
         Raises:
             DataError: the picture or its landmarks cannot be read or are another's, or no face is found to make
-                them from.
+                them from (NoLandmarksError).
         """
         if not row.picture:
             raise DataError(f"{row.name}: has no sharp picture; its data set has degraded pictures only")
         image, data = self._picture(row.picture, row.checksum)
-        landmarks, measured = self._known(row), True
-        if landmarks is None:
-            landmarks, measured = self._make(row, row.picture, image, data, self.made.place(row))
-        return self._face(row, row.picture, image, landmarks, measured)
 
-    def read_degraded(self, row: Row, landmarks_of: Face | None = None) -> Face:
+        def face() -> Face:
+            landmarks, measured = self._known(row), True
+            if landmarks is None:
+                landmarks, measured = self._make(row, row.picture, image, data, self.made.place(row))
+            return self._face(row, row.picture, image, landmarks, measured)
+
+        return self._keeping(face, row, image) if keep_faults else face()
+
+    def read_degraded(self, row: Row, landmarks_of: Face | None = None, *, keep_faults: bool = False) -> Face:
         """Return the ready degraded face of a row, with landmarks that were found on it.
 
         A row that has no sharp picture gives its own landmarks, which are then those of the degraded one.
 
         Args:
             landmarks_of: the same face, sharp, as it was read: take its landmarks and look for none.
+            keep_faults: as for `read`.
 
         Raises:
             DataError: as for `read`.
@@ -125,11 +143,27 @@ class FaceReader:
         image, data = self._picture(row.degraded, row.degraded_checksum)
         if landmarks_of is not None:
             return replace(landmarks_of, image=resize_face(image, landmarks_of.landmarks, self.image_size)[0])
-        landmarks, measured = None if row.picture else self._known(row), True
-        if landmarks is None:
-            place = self.made.place(row, degraded=bool(row.picture))
-            landmarks, measured = self._make(row, row.degraded, image, data, place)
-        return self._face(row, row.degraded, image, landmarks, measured)
+
+        def face() -> Face:
+            landmarks, measured = None if row.picture else self._known(row), True
+            if landmarks is None:
+                place = self.made.place(row, degraded=bool(row.picture))
+                landmarks, measured = self._make(row, row.degraded, image, data, place)
+            return self._face(row, row.degraded, image, landmarks, measured)
+
+        return self._keeping(face, row, image) if keep_faults else face()
+
+    def _keeping(self, read: Callable[[], Face], row: Row, image: np.ndarray) -> Face:
+        """Return a face whose picture is good, with what is wrong with its landmarks."""
+        try:
+            face = read()
+            face.boxes()
+            return face
+        except DataError as error:
+            picture = resize_face(image, template_landmarks(image.shape[0]), self.image_size)[0]
+            face = faulty(picture, row.name, error)
+            stands_in = self.missing_landmarks == "template" and isinstance(error, BoxError)
+            return replace(face, fault=None) if stands_in else face
 
     def _picture(self, key: str, checksum: int | None) -> tuple[np.ndarray, bytes]:
         data = self.storage.read(key)
@@ -162,7 +196,7 @@ class FaceReader:
         except FaceError as error:
             if self.missing_landmarks == "template":
                 return template_landmarks(image.shape[0]), False
-            raise DataError(
+            raise NoLandmarksError(
                 f"{self.storage.where(key)}: it has no landmark file ({row.landmark_file or 'none is named'}) and "
                 f"landmarks could not be made: {error}. Write 68 lines 'x y' to {place or 'a landmark file'}, "
                 "take the picture out of the data, or set missing_landmarks to template"

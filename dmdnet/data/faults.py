@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dmdnet.errors import BoxError, DMDNetError, MissingFileError, NoLandmarksError
+from dmdnet.errors import DataError, MissingFileError
 
 FaultKind = Literal["missing", "unreadable", "no_face", "bad_landmarks"]
 
@@ -27,13 +27,6 @@ class UnusableSample:
     fault: Fault
 
 
-def fault_of(error: DMDNetError) -> Fault:
-    """Return what an error of reading a face says of it."""
-    kind: FaultKind = "unreadable"
-    if isinstance(error, MissingFileError):
-        kind = "missing"
-    elif isinstance(error, NoLandmarksError):
-        kind = "no_face"
-    elif isinstance(error, BoxError):
-        kind = "bad_landmarks"
-    return Fault(kind, str(error))
+def fault_of(error: DataError) -> Fault:
+    """Return what an error of reading a picture says of it."""
+    return Fault("missing" if isinstance(error, MissingFileError) else "unreadable", str(error))

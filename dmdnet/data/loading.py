@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -11,11 +12,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from dmdnet.config.options import DatasetOptions
 from dmdnet.data.batch import FaceBatch
+from dmdnet.data.faults import UnusableSample, fault_of
 from dmdnet.data.reference_face_dataset import Phase
-from dmdnet.data.samples import FaceSample, collate
-from dmdnet.data.sampling import Draw, TestSampler, TrainSampler
+from dmdnet.data.samples import FaceSample, collate, collate_test
+from dmdnet.data.sampling import Draw, TestBatches, TrainSampler
 from dmdnet.data.skips import SkipLog
-from dmdnet.errors import DMDNetError
+from dmdnet.errors import DataError, DMDNetError
 from dmdnet.registry import DATASETS
 
 
@@ -34,7 +36,8 @@ class FaceLoader:
 
     What a user can cause (a damaged picture) is raised here, in the main process, as the error that the data set
     raised: torch would wrap it in the worker's traceback and bury the message. Pictures that a batch had to do without
-    go into the log, which stops the run when there are too many.
+    go into the log, which stops the run when there are too many. In tests a damaged picture is no error: it is in the
+    batch's `unusable`.
     """
 
     def __init__(self, loader: DataLoader[Any], skip_log: SkipLog | None = None) -> None:
@@ -65,6 +68,7 @@ def build_loader(
     pin_memory: bool = False,
     multiprocessing_context: str | None = None,
     skip_log: SkipLog | None = None,
+    only: Sequence[int] | None = None,
 ) -> FaceLoader:
     """Return the batches of one rank: endless and shuffled in training, every record once in testing.
 
@@ -75,19 +79,23 @@ def build_loader(
         pin_memory: True when batches go to a GPU.
         multiprocessing_context: how workers start (`fork`, `spawn`, ...), the system's default when None.
         skip_log: where the names of pictures go that could not be used and that others stand in for.
+        only: numbers of the test batches that are wanted, of all ranks together; None: all.
     """
-    sampler: TrainSampler | TestSampler
+    batches: dict[str, Any]
     if phase == "train":
         sampler = TrainSampler(len(dataset), seed=dataset.seed, rank=rank, world_size=world_size, start_draw=start_draw)
+        batches = {"sampler": sampler, "batch_size": options.batch_size_per_gpu, "collate_fn": _collate}
     else:
-        sampler = TestSampler(len(dataset), rank=rank, world_size=world_size)
+        shares = {"rank": rank, "world_size": world_size, "only": only}
+        batches = {
+            "batch_sampler": TestBatches(len(dataset), options.batch_size_per_gpu, **shares),
+            "collate_fn": partial(_collate_test, image_size=dataset.image_size),
+        }
     workers = options.num_worker_per_gpu
     loader: DataLoader[Any] = DataLoader(
-        _ErrorsAsValues(dataset),
-        batch_size=options.batch_size_per_gpu,
-        sampler=sampler,
+        _ErrorsAsValues(dataset, unusable=phase == "test"),
+        **batches,
         num_workers=workers,
-        collate_fn=_collate,
         pin_memory=pin_memory,
         worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
@@ -99,16 +107,23 @@ def build_loader(
 
 
 class _ErrorsAsValues(Dataset[Any]):
-    """Gives the error of a sample in its place, so that it crosses to the main process unchanged."""
+    """Gives the error of a sample in its place, so that it crosses to the main process unchanged.
 
-    def __init__(self, dataset: Any) -> None:
+    Args:
+        unusable: a picture that cannot be read is no error but a thing to count.
+    """
+
+    def __init__(self, dataset: Any, unusable: bool) -> None:
         self.dataset = dataset
+        self.unusable = unusable
 
-    def __getitem__(self, index: Draw) -> FaceSample | DMDNetError:
+    def __getitem__(self, index: Draw) -> FaceSample | UnusableSample | DMDNetError:
         try:
             sample: FaceSample = self.dataset[index]
             return sample
         except DMDNetError as error:
+            if self.unusable and isinstance(error, DataError):
+                return UnusableSample(*self.dataset.key(index.record), fault_of(error))
             return error
 
     def __len__(self) -> int:
@@ -122,6 +137,17 @@ def _collate(samples: Sequence[FaceSample | DMDNetError]) -> FaceBatch | DMDNetE
             return sample
         whole.append(sample)
     return collate(whole)
+
+
+def _collate_test(
+    samples: Sequence[FaceSample | UnusableSample | DMDNetError], image_size: int
+) -> FaceBatch | DMDNetError:
+    loaded = []
+    for sample in samples:
+        if isinstance(sample, DMDNetError):
+            return sample
+        loaded.append(sample)
+    return collate_test(loaded, image_size)
 
 
 def _start_worker(worker: int) -> None:

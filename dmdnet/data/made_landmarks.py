@@ -10,7 +10,7 @@ import numpy as np
 
 from dmdnet.data.manifest import Row
 from dmdnet.data.storage.keys import check_key
-from dmdnet.errors import DataError, FaceError
+from dmdnet.errors import ConfigError, DataError, FaceError
 from dmdnet.faces.backend import find_face, get_backend
 from dmdnet.faces.landmarks import read_landmarks, write_landmarks
 from dmdnet.files import check_writable, write_bytes
@@ -63,7 +63,8 @@ class MadeLandmarks:
 
         Raises:
             FaceError: no face is found, now or when it was looked for before.
-            DataError: the place cannot be read or written.
+            DataError: what is kept at the place cannot be read.
+            ConfigError: the place cannot be written.
         """
         kept = self.read(place)
         if kept is not None:
@@ -102,7 +103,7 @@ def _prepare(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         check_writable(path)
     except (OSError, DataError) as error:
-        raise DataError(
+        raise ConfigError(
             f"{path.parent}: made landmarks cannot be kept there ({getattr(error, 'strerror', None) or error}); give "
             "the data set a landmark_cache that is writable"
         ) from error

@@ -24,6 +24,7 @@ from dmdnet.data.samples import FaceSample, FaceStack
 from dmdnet.data.sampling import Draw
 from dmdnet.data.selection import QualityFloor, select
 from dmdnet.errors import ConfigError, DataError
+from dmdnet.faces.boxes import COMPONENTS
 from dmdnet.faces.landmarks import NUM_LANDMARKS
 from dmdnet.images import from_hwc
 from dmdnet.registry import DATASETS, DEGRADATIONS, Component, Runtime
@@ -57,7 +58,8 @@ class ReferenceFaceDataset:
             are always degraded by the worker: their pictures stay the same to the last bit.
         lq_landmarks: where the degraded face's boxes come from: the `target`'s landmarks, or those `found` on the
             degraded picture, as in use (slow: the face is looked for in every sample that is not a ready picture).
-        missing_landmarks: a face in which no landmarks are found: `error`, or `template`: the mean of aligned faces.
+        missing_landmarks: a face in which no landmarks are found: `error` (in tests: networks fail on it, and the
+            picture counts as failed), or `template`: the mean of aligned faces.
         num_references: number of references, or smallest and largest number, drawn uniformly, or `all`; never the
             target itself, nor a near-duplicate of it. A person with fewer pictures gives what there is. 0: the set
             has no references.
@@ -85,8 +87,8 @@ class ReferenceFaceDataset:
         verify_checksums: hold every file against its checksum in the manifest, else in the LMDB.
         bad_pictures: what a picture or landmark file that cannot be used does in training: `error` stops; `skip`
             goes on without it: for a target another record stands in, which one follows from the seed and the draw;
-            for a reference the next one of the person, or nobody. Testing stops always: a test set with holes is
-            another test set.
+            for a reference the next one of the person, or nobody. Testing counts them, whatever is said here: a test
+            set with holes is another test set. Nobody stands in for a target, nor for a reference.
         max_bad_share: share of the pictures that may be bad before a run that skips stops; one always may.
         allow_split_overlap: this set may share people or pictures with the training set; only to see whether a
             network can learn its training faces by heart, since figures on such a set say nothing else.
@@ -153,7 +155,10 @@ class ReferenceFaceDataset:
             logger.warning("%s: has no checksums, so verify_checksums verifies nothing; manifests of prepare and LMDBs "
                            "of scripts/make_lmdb.py have them", self.manifest.origin)  # fmt: skip
         on_device = degrade_on == "device" and phase == "train"
-        self.lq = DegradedFaces(self.reader, self.selection, degradation, lq_landmarks, face_backend, on_device)
+        testing = phase == "test"
+        self.lq = DegradedFaces(
+            self.reader, self.selection, degradation, lq_landmarks, face_backend, on_device, keep_faults=testing
+        )
         self.has_gt = self.lq.has_gt
         if phase == "train" and not self.has_gt:
             raise ConfigError(
@@ -242,7 +247,7 @@ class ReferenceFaceDataset:
         row = self.manifest.without_references(number)
         rng = generator(self.seed, draw.draw, Stream.AUGMENTATION)
         flip = self.use_hflip and bool(rng.random() < 0.5)
-        as_read = self.reader.read(row) if self.has_gt else None
+        as_read = self.reader.read(row, keep_faults=self.phase == "test") if self.has_gt else None
         ready = self.lq.ready(row, as_read)
         target = None if as_read is None else _mirrored(as_read, flip)
         if ready is not None:
@@ -251,15 +256,16 @@ class ReferenceFaceDataset:
             assert target is not None  # a set without ground truth has ready pictures only
             sharp = jitter_colours(target.image, self.color_jitter, rng) if self.color_jitter else target.image
             degraded = self.lq.make(target, sharp, generator(self.seed, draw.draw, Stream.DEGRADATION))
-        lq_boxes = degraded_boxes(
-            degraded.face, self.landmark_noise, self.box_jitter, generator(self.seed, draw.draw, Stream.BOXES)
-        )
+        lq_boxes = _boxes(degraded.face)
+        if degraded.face.fault is None:
+            rng = generator(self.seed, draw.draw, Stream.BOXES)
+            lq_boxes = degraded_boxes(degraded.face, self.landmark_noise, self.box_jitter, rng)
         references, wrong_references = self._references(draw, number, flip, skipped)
         return FaceSample(
             lq=from_hwc(degraded.face.image) if degraded.pending is None else None,
             lq_boxes=torch.from_numpy(lq_boxes),
             gt=None if sharp is None else from_hwc(sharp),
-            gt_boxes=None if target is None else torch.from_numpy(target.boxes()),
+            gt_boxes=None if target is None else torch.from_numpy(_boxes(target)),
             name=row.name,
             identity=row.identity,
             references=references,
@@ -268,6 +274,7 @@ class ReferenceFaceDataset:
             skipped=tuple(skipped),
             lq_landmarks=_landmarks(degraded.face),
             gt_landmarks=None if target is None else _landmarks(target),
+            fault=degraded.face.fault,
         )
 
     def _references(
@@ -283,20 +290,24 @@ class ReferenceFaceDataset:
         return right, self._stack(self.references.wrong(target, shown), shown, flip, skipped)
 
     def _stack(self, candidates: np.ndarray, count: int, flip: bool, skipped: list[str]) -> FaceStack:
-        """Read the first `count` candidates; where bad pictures are skipped the next ones stand in for them."""
+        """Read the first `count` candidates; where bad pictures are skipped the next ones stand in for them.
+
+        In tests nobody does: with another one the sample would be another sample.
+        """
         most = min(count, len(candidates))
+        testing = self.phase == "test"
         images = torch.empty(most, 3, self.image_size, self.image_size, dtype=torch.uint8)
         boxes = np.empty((most, 4, 4), np.int32)
         landmarks = torch.empty(most, NUM_LANDMARKS, 2)
         names: list[str] = []
-        for row in candidates.tolist():
+        for row in candidates[: most if testing else None].tolist():
             if len(names) == most:
                 break
             try:
                 face = _mirrored(self.reader.read(self.manifest.without_references(row)), flip)
                 boxes[len(names)] = face.boxes()
             except DataError as error:
-                if not self.skips:
+                if not self.skips and not testing:
                     raise
                 skipped.append(f"{self.manifest.name_of(row)}: {error}")
                 continue
@@ -323,6 +334,11 @@ def _has_checksums(manifest: Manifest) -> bool:
         return True
     first = manifest.without_references(0)
     return manifest.storage.checksum(first.picture or first.degraded) is not None
+
+
+def _boxes(face: Face) -> np.ndarray:
+    """Return the boxes of a face, empty ones where it has no landmarks."""
+    return face.boxes() if face.fault is None else np.zeros((len(COMPONENTS), 4), np.int32)
 
 
 def _mirrored(face: Face, flip: bool) -> Face:

@@ -7,7 +7,7 @@ number of ranks (at the same global batch) nor on the number of workers, and eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -65,18 +65,42 @@ class TrainSampler(Sampler[Draw]):
             draw += self.world_size
 
 
-class TestSampler(Sampler[Draw]):
-    """Every record once, in order; rank r of W takes records r, r + W, ... without padding: ranks may differ by one."""
+class TestBatches(Sampler[list[Draw]]):
+    """Every record once, in order, by batches; rank r of W takes batches r, r + W, ... without padding.
+
+    Which records share a batch does not depend on the ranks, nor on which batches are left to be done: a network's
+    last bits may depend on the company that a picture has.
+
+    Args:
+        length: number of records.
+        batch_size: records of a batch; the last one may be smaller.
+        rank, world_size: which batches are this process's.
+        only: numbers of the batches that are wanted; None: all.
+    """
 
     __test__ = False  # not a test case, whatever pytest thinks of its name
 
-    def __init__(self, length: int, *, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, length: int, batch_size: int, *, rank: int = 0, world_size: int = 1, only: Sequence[int] | None = None
+    ) -> None:
         if not 0 <= rank < world_size:
             raise ValueError(f"rank {rank} is not in 0..{world_size - 1}")
-        self.numbers = range(rank, length, world_size)
+        self.batches = batches_of(length, batch_size)
+        wanted = range(len(self.batches)) if only is None else only
+        self.numbers = tuple(wanted[rank::world_size])
 
-    def __iter__(self) -> Iterator[Draw]:
-        return (Draw(number, number) for number in self.numbers)
+    def __iter__(self) -> Iterator[list[Draw]]:
+        return ([Draw(record, record) for record in self.batches[number]] for number in self.numbers)
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    @property
+    def records(self) -> int:
+        """How many records this rank's batches have."""
+        return sum(len(self.batches[number]) for number in self.numbers)
+
+
+def batches_of(length: int, batch_size: int) -> list[range]:
+    """Return the records of every batch of a test set."""
+    return [range(start, min(start + batch_size, length)) for start in range(0, length, batch_size)]

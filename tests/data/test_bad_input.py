@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import zlib
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from made_faces import celebref_options, mean_landmarks, picture, write_celebref
 from PIL import Image
 
@@ -73,7 +75,18 @@ class TestPictures:
     def test_that_cannot_be_used_are_named(self, root: Path, kind: str, words: str) -> None:
         self.bad(root / "00001" / "1.png", kind)
         with pytest.raises(DataError, match=rf"00001/1\.png.*({words})"):
-            first_batch(root)
+            first_batch(root, phase="train", batch_size_per_gpu=4, num_references=(1, 1))
+        batch = first_batch(root, batch_size_per_gpu=2)
+        if kind == "one pixel":  # a picture, but no face
+            assert batch.names == ("00001/1.png", "00001/2.png")
+            assert batch.faults[0].kind == "bad_landmarks"
+            assert batch.faults[1] is None
+            return
+        assert batch.names == ("00001/2.png",)
+        (lost,) = batch.unusable
+        assert (lost.identity, lost.name) == ("00001", "00001/1.png")
+        assert lost.fault.kind == ("missing" if kind == "link to nothing" else "unreadable")
+        assert re.search(words, lost.fault.note)
 
     @pytest.mark.parametrize("kind", ["16 bit", "palette", "grey", "alpha", "CMYK"])
     def test_of_other_kinds_are_read(self, root: Path, kind: str) -> None:
@@ -129,15 +142,36 @@ class TestLandmarks:
         path = root.parent / "landmarks" / "00001" / "1.png.txt"
         path.write_text("".join(f"{x} {y}\n" for x, y in points))
         with pytest.raises(DMDNetError, match=rf"00001/1\.png.*({words})"):
-            first_batch(root)
+            first_batch(root, phase="train", batch_size_per_gpu=4, num_references=(1, 1))
+        batch = first_batch(root, batch_size_per_gpu=1)
+        assert batch.names == ("00001/1.png",)
+        assert batch.faults[0].kind == "bad_landmarks"
+        assert re.search(words, batch.faults[0].note)
+        assert not batch.gt_boxes_B44.any()
+        assert not batch.lq_boxes_B44.any()
+        assert batch.gt_landmarks_B682.isnan().all()
 
 
 class TestPeople:
     def test_a_missing_reference_is_named(self, root: Path) -> None:
-        dataset = build_dataset(options(root, num_references=(1, 1)), seed=0, phase="test")
+        dataset = build_dataset(options(root, num_references=(1, 1)), seed=0, phase="train")
         (root / "00001" / "2.png").unlink()
         with pytest.raises(DataError, match=r"00001/2\.png: there is no such file"):
             dataset[Draw(0, 0)]
+
+    def test_a_missing_reference_of_a_test_is_left_out_and_nobody_stands_in(self, tmp_path: Path) -> None:
+        opt = options(
+            write_celebref(tmp_path, {"00001": 4}, size=64),
+            num_references=(2, 2), reference_order="given", batch_size_per_gpu=1,
+        )  # fmt: skip
+        dataset = build_dataset(opt, seed=0, phase="test")
+        (whole,) = islice(build_loader(dataset, opt, phase="test"), 1)
+        (tmp_path / "images" / "00001" / "2.png").unlink()
+        (batch,) = islice(build_loader(dataset, opt, phase="test"), 1)
+        assert batch.references.mask_BR.tolist() == [[True]]
+        assert torch.equal(batch.references.images_BRCHW[0, 0], whole.references.images_BRCHW[0, 1])
+        assert re.search(r"00001/2\.png.*no such file", batch.left_out[0])
+        assert whole.left_out == ()
 
     def test_one_picture_in_all(self, tmp_path: Path) -> None:
         root = write_celebref(tmp_path, {"00001": 1}, size=64)
@@ -148,13 +182,14 @@ class TestPeople:
             assert not batch.references.mask_BR.any()
 
     def test_fewer_than_a_batch_and_than_ranks(self, root: Path) -> None:
-        opt = options(root, batch_size_per_gpu=3)
+        opt = options(root, batch_size_per_gpu=1)
         dataset = build_dataset(opt, seed=0, phase="test")
         names = [
             [batch.names for batch in build_loader(dataset, opt, phase="test", rank=rank, world_size=3)]
             for rank in range(3)
         ]
         assert names == [[("00001/1.png",)], [("00001/2.png",)], []]
+        opt = options(root, batch_size_per_gpu=3)
         training = build_dataset(opt, seed=0, phase="train")
         assert all(len(batch) == 3 for batch in islice(build_loader(training, opt, phase="train"), 3))
 

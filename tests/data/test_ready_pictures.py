@@ -128,7 +128,12 @@ class TestLandmarksOnMadePictures:
     def test_a_face_that_is_not_found(self, build: Build, rows: list[Row], fake: FakeBackend) -> None:
         fake.landmarks = None
         with pytest.raises(DataError, match=r"a/1\.png: no landmarks are found.*missing_landmarks: template"):
-            self.dataset(build, rows)[0]
+            self.dataset(build, rows, phase="train")[0]
+        tested = self.dataset(build, rows)[0]
+        assert tested.fault.kind == "no_face"
+        assert not tested.lq_boxes.any()
+        assert tested.gt_boxes.any()  # the sharp picture's are there for metrics
+        assert tested.lq_landmarks.isnan().all()
         sample = self.dataset(build, rows, missing_landmarks="template")[0]
         expected = build([replace(rows[0], degraded="", landmarks=template_landmarks(SIZE).astype("f4"))])[0]
         assert torch.equal(sample.lq_boxes, expected.gt_boxes)
@@ -136,7 +141,8 @@ class TestLandmarksOnMadePictures:
     def test_landmarks_that_no_network_can_take(self, build: Build, rows: list[Row], fake: FakeBackend) -> None:
         fake.landmarks = mean_landmarks(SIZE) * 0.1
         with pytest.raises(BoxError, match=r"a/1\.png"):
-            self.dataset(build, rows)[0]
+            self.dataset(build, rows, phase="train")[0]
+        assert self.dataset(build, rows)[0].fault.kind == "bad_landmarks"
         self.dataset(build, rows, missing_landmarks="template")[0]
 
     def test_not_where_the_picture_is_made_on_the_device(self, build: Build, rows: list[Row]) -> None:

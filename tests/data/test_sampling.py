@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dmdnet.data.randomness import Stream, generator
-from dmdnet.data.sampling import Draw, TestSampler, TrainSampler, epoch_order, record_of_draw
+from dmdnet.data.sampling import Draw, TestBatches, TrainSampler, epoch_order, record_of_draw
 
 
 def first(count: int, length: int = 10, **options: int) -> list[Draw]:
@@ -58,7 +58,7 @@ def test_refuses_impossible_ranks(options: dict) -> None:
     with pytest.raises(ValueError, match="rank"):
         TrainSampler(4, seed=0, **options)
     with pytest.raises(ValueError, match="rank"):
-        TestSampler(4, **options)
+        TestBatches(4, 2, **options)
 
 
 def test_refuses_an_empty_set() -> None:
@@ -67,10 +67,19 @@ def test_refuses_an_empty_set() -> None:
 
 
 @pytest.mark.parametrize(("length", "world_size"), [(10, 1), (10, 3), (2, 4)])
-def test_testing_shards_without_padding(length: int, world_size: int) -> None:
-    shards = [TestSampler(length, rank=rank, world_size=world_size) for rank in range(world_size)]
-    assert sorted(draw.record for shard in shards for draw in shard) == list(range(length))
-    assert sum(len(shard) for shard in shards) == length
+def test_testing_shards_by_whole_batches_without_padding(length: int, world_size: int) -> None:
+    alone = [[draw.record for draw in batch] for batch in TestBatches(length, 3)]
+    assert [record for batch in alone for record in batch] == list(range(length))
+    shards = [TestBatches(length, 3, rank=rank, world_size=world_size) for rank in range(world_size)]
+    shared = [[draw.record for draw in batch] for shard in shards for batch in shard]
+    assert sorted(shared) == alone  # the same company for every record, whatever the ranks
+    assert [shard.records for shard in shards] == [sum(map(len, shard)) for shard in shards]
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_testing_some_batches_keeps_their_company() -> None:
+    shards = [TestBatches(10, 3, rank=rank, world_size=2, only=[1, 3]) for rank in (0, 1)]
+    assert [[draw.record for draw in batch] for shard in shards for batch in shard] == [[3, 4, 5], [9]]
 
 
 def test_the_kept_order_cannot_be_changed() -> None:
