@@ -176,9 +176,17 @@ class BenchmarkOptions(Strict):
 
     `failed`: a picture on which a method fails is scored as the degraded input, or dropped from that method's means;
     the report says which, and how many.
+    `bootstrap` resamples of people give each interval, `permutations` sign flips of people each test of a difference
+    (0: none); both are drawn from manual_seed. `pairs` are differences of columns to take beside the usual ones.
+    `difficulty` is the metric of the degraded input by which a set is divided in quarters; null: the first of
+    val.metrics that has values.
     """
 
     failed: Literal["input", "drop"] = "input"
+    bootstrap: NonNegative = 2000
+    permutations: NonNegative = 10_000
+    pairs: tuple[tuple[str, str], ...] = ()
+    difficulty: str | None = None
 
 
 class KeepBestOptions(Strict):

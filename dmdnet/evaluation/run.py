@@ -20,9 +20,12 @@ from dmdnet.evaluation.methods.network import sha256_of
 from dmdnet.evaluation.methods.outputs import OutputsMethod
 from dmdnet.evaluation.naming import safe_name
 from dmdnet.evaluation.progress import set_progress
+from dmdnet.evaluation.published import check_published_set
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.report import SHEET, SUMMARY, print_report, write_report
+from dmdnet.evaluation.report import SHEET, SUMMARY, write_report
 from dmdnet.evaluation.runner import SetOptions, evaluate_methods
+from dmdnet.evaluation.summary import SummarySettings
+from dmdnet.evaluation.terminal import print_report
 from dmdnet.files import check_writable, write_bytes
 from dmdnet.metrics import build_metrics
 from dmdnet.models.base import build_model
@@ -55,6 +58,11 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
     entries = _test_entries(options)
     out_dir = _prepare(options)
     methods = _methods(options, device)
+    settings = SummarySettings.of_options(options.benchmark, options.manual_seed)
+    settings.check([info.name for method in methods for info in method.columns], options.val.metrics)
+    for entry in entries:
+        if entry.published is not None:
+            check_published_set(entry.published, f"datasets.{entry.name}.published")
     metrics, unavailable = build_metrics(options.val.metrics, _weights_folder(options))
     for name, metric in unavailable.items():
         logger.warning("%s is not computed: %s", name, metric.reason)
@@ -85,7 +93,7 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
                 )
             )
     if rank() == 0:
-        print_report(write_report(evaluations, out_dir, seed=options.manual_seed))
+        print_report(write_report(evaluations, out_dir, settings))
         _print_places(out_dir, entries)
         _check_restored(evaluations, out_dir)
     return out_dir

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from dmdnet.config.options import BenchmarkOptions
+from dmdnet.errors import ConfigError
 from dmdnet.evaluation.breakdown import Part, quarters, whole
-from dmdnet.evaluation.pairs import Pair, pairs_of
+from dmdnet.evaluation.pairs import Pair, check_pairs, pairs_of
 from dmdnet.evaluation.permutation import PERMUTATIONS, PermutationTest, holm, permutation_test
 from dmdnet.evaluation.records import Evaluation, MetricInfo
 from dmdnet.evaluation.scores import Scores
 from dmdnet.evaluation.statistics import FEW_IDENTITIES, LEVEL, RESAMPLES, Interval, bootstrap_mean
 from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.typed import nearest
 
 FEW_NOTE = f"fewer than {FEW_IDENTITIES} people: the interval is too narrow"
 
@@ -40,6 +43,28 @@ class SummarySettings:
     pairs: tuple[tuple[str, str], ...] = ()
     quarters: bool = True
     difficulty: str | None = None
+
+
+    @classmethod
+    def of_options(cls, benchmark: BenchmarkOptions, seed: int) -> SummarySettings:
+        """Return the settings of an option file."""
+        return cls(
+            seed=seed,
+            resamples=benchmark.bootstrap,
+            permutations=benchmark.permutations,
+            pairs=benchmark.pairs,
+            difficulty=benchmark.difficulty,
+        )
+
+    def check(self, columns: Iterable[str], metrics: Iterable[str]) -> None:
+        """Raise a ConfigError for a pair or a difficulty that names no column or metric: before hours, not after."""
+        check_pairs(self.pairs, columns)
+        known = list(metrics)
+        if self.difficulty is not None and self.difficulty not in known:
+            raise ConfigError(
+                f"benchmark.difficulty: there is no metric {self.difficulty!r} in val.metrics; "
+                f"{nearest(self.difficulty, known)}"
+            )
 
 
 MEANS_ONLY = SummarySettings(resamples=0, permutations=0, quarters=False)
@@ -87,6 +112,8 @@ class _Summary:
         }
         if metric.of_set:
             return self._of_set(method, metric, part, known)
+        if metric.unavailable:
+            return self._record("mean", (method,), metric, part, np.full(int(part.rows_P.sum()), math.nan), known)
         value_P = self.scores.values(method, metric.name)[part.rows_P]
         return self._record("mean", (method,), metric, part, value_P, known)
 
@@ -143,6 +170,7 @@ class _Summary:
         no_references = np.logical_or.reduce([scores.without_references(method) for method in methods])[part.rows_P]
         reasons = [reason for method in methods for reason in scores.reasons(method)[part.rows_P] if reason]
         undefined = np.isnan(value_P) & ~no_references & ~(failed & (self.evaluation.failed_as == "drop"))
+        undefined &= not metric.unavailable
         covered = int((~failed & ~np.isnan(value_P)).sum())
         found = bootstrap_mean(
             value_P, self._identities(part), seed=settings.seed, resamples=settings.resamples if interval else 0

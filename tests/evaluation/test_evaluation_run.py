@@ -63,7 +63,8 @@ def test_everything_is_written(root, capsys):
     assert command.main(["-opt", str(root / "test.yml"), "--launcher", "none"]) == 0
     out_dir = root / "results/small_test"
     assert {path.name for path in out_dir.iterdir()} == {
-        "drawn", "drawn_pictures.csv", "drawn_sheet.png", "options.yml", "summary.json", "table.txt",
+        "drawn", "drawn_pictures.csv", "drawn_identities.csv", "drawn_sheet.png", "options.yml", "summary.json",
+        "table.txt", "tables.md", "tables.tex",
     }  # fmt: skip
     records = json.loads((out_dir / "summary.json").read_text())
     assert [(r["method"], r["n"]) for r in records if r["kind"] == "mean" and r["metric"] == "psnr"] == [

@@ -9,9 +9,11 @@ from fake_sets import batch_of, batches, decibels, picture, restore
 
 from dmdnet.errors import DataError
 from dmdnet.evaluation import Evaluation, PictureRecord, evaluate, summarise
+from dmdnet.evaluation.cells import best
 from dmdnet.evaluation.records import MetricInfo
-from dmdnet.evaluation.report import _best, as_text, print_report, summary_json, write_report
+from dmdnet.evaluation.report import summary_json, write_report
 from dmdnet.evaluation.sheet import CAPTION, CELL, GAP, HEADER, Layout, _left, comparison_sheet
+from dmdnet.evaluation.terminal import as_text, print_report
 from dmdnet.images import read_image
 from dmdnet.metrics.psnr import PSNR
 from dmdnet.metrics.ssim import SSIM
@@ -138,7 +140,8 @@ def test_a_second_report_replaces_its_own_files_only(tmp_path):
     write_report([evaluation(loader=batches(range(6)))], tmp_path)
     assert (tmp_path / "summary.json").read_text() != first
     assert {path.name for path in tmp_path.iterdir()} == {
-        "notes.txt", "summary.json", "table.txt", "faces_pictures.csv", "faces_sheet.png",
+        "notes.txt", "summary.json", "table.txt", "tables.md", "tables.tex", "faces_pictures.csv",
+        "faces_identities.csv", "faces_sheet.png",
     }  # fmt: skip
 
 
@@ -158,8 +161,8 @@ def test_table_is_readable_in_eighty_columns(capsys):
 def test_the_best_method_follows_the_metric():
     up = [r for r in summarise(made({"input": [1.0], "generic": [2.0]})) if r.kind == "mean"]
     down = [r for r in summarise(made({"input": [1.0], "generic": [2.0]}, higher_is_better=False)) if r.kind == "mean"]
-    assert _best(up).method == "generic"
-    assert _best(down).method == "input"
+    assert best(up).method == "generic"
+    assert best(down).method == "input"
 
 
 def test_sheet_has_a_block_per_person_and_a_column_per_picture(tmp_path):
