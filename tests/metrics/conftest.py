@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from made_onnx import small_recogniser
@@ -68,6 +69,7 @@ def drawn_weights_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn_weights")
     for name, draw in DRAWN.items():
         torch.save(draw(), folder / WEIGHTS[name].file)
+    np.savez(folder / WEIGHTS["niqe_pristine"].file, mu_pris_param=np.zeros((1, 36)), cov_pris_param=np.eye(36))
     (folder / WEIGHTS["arcface_w600k_r50"].file).write_bytes(small_recogniser()[0])
     for name in SMALLER:
         (folder / WEIGHTS[name].file).touch()
@@ -77,7 +79,7 @@ def drawn_weights_folder(tmp_path_factory):
 @pytest.fixture
 def weights_folder(drawn_weights_folder, monkeypatch):
     """The folder with the drawn weights; digests of the published files are not asked for."""
-    for name in (*DRAWN, *SMALLER, "arcface_w600k_r50"):
+    for name in (*DRAWN, *SMALLER, "arcface_w600k_r50", "niqe_pristine"):
         monkeypatch.setitem(WEIGHTS, name, replace(WEIGHTS[name], sha256=None))
     for name, (loader, build) in SMALLER.items():
         monkeypatch.setattr(loader, lambda path, name=name, build=build: seeded(build, len(name)))
