@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import logging
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import torch
 
 from dmdnet.config import to_yaml
 from dmdnet.config.options import Options
 from dmdnet.engine.checkpoint import CheckpointFolder, checkpoint_of_state
 from dmdnet.engine.distributed import World
+from dmdnet.environment import environment
 from dmdnet.errors import CheckpointError
 from dmdnet.registry import plain
 
-_PACKAGES = ("dmdnet", "torch", "torchvision", "numpy", "opencv-python", "pydantic", "tensorboard")
 logger = logging.getLogger(__name__)
 
 
@@ -104,21 +100,3 @@ def write_description(options: Options) -> None:
         raise CheckpointError(
             f"{root}: cannot be written: {error.strerror or error}; set path.experiments_root to a writable folder"
         ) from error
-
-
-def environment() -> dict[str, Any]:
-    """Return the versions and the machine that a run's numbers depend on."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": versions,
-        "cuda": torch.version.cuda,
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-        "threads": torch.get_num_threads(),
-    }

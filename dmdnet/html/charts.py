@@ -89,9 +89,13 @@ def bar_chart(rows: Sequence[Bar], *, title: str, x_label: str = "", below: obje
         title_of = (element("title", row.hint),) if row.hint else ()
         size = {"x": start, "y": middle - 7, "width": round(end - start, 2), "height": 14}
         parts.append(element("rect", *title_of, **size, fill=color, fill_opacity=0.85))
-        parts.append(text(end + 5, middle + 4, format_number(row.value), anchor="start", fill=INK))
+        parts.append(text(end + 5, middle + 4, _bar_text(row.value), anchor="start", fill=INK))
     described = f"{title}: " + "; ".join(f"{row.label} {format_number(row.value)}" for row in rows)
     return figure(title, _svg(parts, width, height, described), below=below)
+
+
+def _bar_text(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else format_number(value)
 
 
 def _left(labels: Sequence[str], width: int) -> float:

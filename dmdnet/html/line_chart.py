@@ -111,7 +111,7 @@ def _curve(one: Series, points: list[Point], x: Scale, y: Scale, bars: bool, kin
                 points=_path([(at, value) for at, value, *_ in stretch], x, y),
                 fill="none",
                 stroke=color,
-                stroke_width=1.7,
+                stroke_width=1.7 if with_marks else 1.3,
                 stroke_linejoin="round",
                 stroke_dasharray=DASHES[kind % len(DASHES)] if not with_marks else None,
             )
@@ -124,12 +124,17 @@ def _curve(one: Series, points: list[Point], x: Scale, y: Scale, bars: bool, kin
 def _axes(x: Scale, y: Scale, width: int, height: int, x_label: str, y_label: str) -> Html:
     bottom = height - BOTTOM
     grid = [line(LEFT, y(tick), width - RIGHT, y(tick)) for tick in y.ticks]
-    rows = [text(LEFT - 6, y(tick) + 3.5, tick_text(tick, y.ticks), anchor="end") for tick in y.ticks]
+    rows = [text(LEFT - 6, y(tick) + 3.5, tick_text(tick, y.ticks, log=y.log), anchor="end") for tick in y.ticks]
     shown = [tick for tick in x.ticks if LEFT - 0.5 <= x(tick) <= width - RIGHT + 0.5]
     columns = [
         join(
             line(x(tick), bottom, x(tick), bottom + 4, stroke=FAINT),
-            text(x(tick), bottom + 15, tick_text(tick, x.ticks), anchor="end" if x(tick) > width - 24 else "middle"),
+            text(
+                x(tick),
+                bottom + 15,
+                tick_text(tick, x.ticks, log=x.log),
+                anchor="end" if x(tick) > width - 24 else "middle",
+            ),
         )
         for tick in shown
     ]

@@ -31,10 +31,10 @@ class Page:
         self.language = language
         self._sections: list[tuple[str, str, Html, int]] = []
 
-    def add(self, title: str, *blocks: object, level: int = 1) -> Page:
-        """Append a section; `level` 2 indents it in the contents. Returns the page."""
-        taken = {anchor for anchor, *_ in self._sections}
-        stem = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section"
+    def add(self, title: str, *blocks: object, level: int = 1, anchor: str = "") -> Page:
+        """Append a section and return the page; `level` 2 indents it in the contents, `#anchor` links to it."""
+        taken = {known for known, *_ in self._sections}
+        stem = re.sub(r"[^a-z0-9]+", "-", (anchor or title).lower()).strip("-") or "section"
         anchor, number = stem, 2
         while anchor in taken:
             anchor, number = f"{stem}-{number}", number + 1

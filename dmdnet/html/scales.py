@@ -75,12 +75,14 @@ def _round_step(rough: float) -> float:
     return next((digit * power for digit in (1, 2, 2.5, 5) if digit * power >= rough * 0.999), 10 * power)
 
 
-def tick_text(value: float, ticks: tuple[float, ...]) -> str:
+def tick_text(value: float, ticks: tuple[float, ...], *, log: bool = False) -> str:
     """Return a tick's number with the digits that tell it from its neighbours."""
     size = abs(value)
     if value != 0 and (size >= 1e5 or size < 1e-3):
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", "−")
+    if log:
+        return f"{value:g}"
     step = min((abs(b - a) for a, b in pairwise(ticks)), default=1.0)
     digits = next((digits for digits in range(6) if abs(round(step, digits) - step) < step * 1e-6), 6)
     return f"{value:.{digits}f}".replace("-", "−")

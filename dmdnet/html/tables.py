@@ -38,14 +38,14 @@ class Cell:
         content: what is read.
         below: a smaller line under it, such as an interval.
         sort: what the column is sorted by; None: the content, if that is a number or plain text.
-        style: `best` for what stands out, `quiet` for what steps back.
+        style: `best` for what stands out, `worse` for a change to the worse, `quiet` for what steps back.
         hint: what a reader sees who points at it.
     """
 
     content: object
     below: object = ""
     sort: float | str | None = None
-    style: Literal["", "best", "quiet"] = ""
+    style: Literal["", "best", "worse", "quiet"] = ""
     hint: str = ""
 
 
