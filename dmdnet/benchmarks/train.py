@@ -34,9 +34,10 @@ _ROUNDS = 5
 
 @dataclass
 class _Contender:
-    """One way to train: its step, and what was measured of it."""
+    """One way to train: its step, its data, and what was measured of it."""
 
     step: Callable[[FaceBatch, int], None]
+    data: _Data
     precision: str = "highest"
     prefetch: bool = False
     settle: Callable[[], None] = lambda: None
@@ -85,25 +86,29 @@ def run_train_benchmark(
     device = torch.device("cuda" if cuda else "cpu")
     torch.backends.cudnn.benchmark = cuda
     say("reading some batches ...")
-    loader = _Loader(options, device)
-    kept = [next(loader.batches) for _ in range(_KEPT_BATCHES)]
+    data = _Data(options, device)
+    moved: dict[Any, _Data] = {options.datasets["train"].dataset: data}
     ways: dict[str, _Contender] = {}
     skipped: dict[str, str] = {}
     for name, changed in variants(options, cuda, leave_out).items():
         say(f"{name}: the first steps ...")
         try:
-            ways[name] = _contender(changed, device, kept)
+            dataset = changed.datasets["train"].dataset
+            if dataset not in moved:
+                moved[dataset] = _Data(changed, device)
+            ways[name] = _contender(changed, device, moved[dataset])
         except DMDNetError as error:  # what cannot be had here (float16, memory) is no reason to give the rest up
             skipped[name] = str(error)
-    if BY_HAND not in leave_out and options.network_d is None and kept[0].references is not None:
-        ways |= _by_hand(options, device, kept)
+    first = data.kept[0]
+    if BY_HAND not in leave_out and options.network_d is None and first.references is not None and not first.pending:
+        ways |= _by_hand(options, device, data)
     say("steps, taking turns ...")
     rounds = min(_ROUNDS, iterations)
-    _take_turns(ways, kept, device, rounds, iterations // rounds)
+    _take_turns(ways, device, rounds, iterations // rounds)
     for name, way in ways.items():
         say(f"{name}: with the loader ...")
-        way.figures |= _with_loader(way, loader, device, iterations)
-    batch = len(kept[0])
+        way.figures |= _with_loader(way, device, iterations)
+    batch = len(first)
     result = {name: {**_speeds(way, ways[PLAIN], batch), **way.figures} for name, way in ways.items()}
     if BY_HAND in ways:
         ratios = [mine / theirs for mine, theirs in zip(ways[AS_BY_HAND].rounds, ways[BY_HAND].rounds, strict=True)]
@@ -119,8 +124,8 @@ def run_train_benchmark(
     }
 
 
-class _Loader:
-    """The training data of the option file, endless."""
+class _Data:
+    """The training data of an option file: endless, and its first batches in memory."""
 
     def __init__(self, options: Options, device: torch.device) -> None:
         entry = options.datasets["train"]
@@ -130,21 +135,22 @@ class _Loader:
         whole = entry.model_copy(update={"batch_size_per_gpu": size})
         pin = device.type == "cuda"
         self.batches = iter(build_loader(self.dataset, whole, phase="train", pin_memory=pin))
+        self.kept = [next(self.batches) for _ in range(_KEPT_BATCHES)]
 
 
-def _contender(options: Options, device: torch.device, kept: list[FaceBatch]) -> _Contender:
+def _contender(options: Options, device: torch.device, data: _Data) -> _Contender:
     """Build a way, take its first steps alone, and count its memory and its host reads."""
     assert options.train is not None
     held = _start_counting_memory(device)
     model = build_model(options, device)
     recipe = options.train
-    way = _Contender(_step_of(model), recipe.matmul_precision, recipe.prefetch, model.settle)
-    way.run(_turns(kept), _WARM_UP)
+    way = _Contender(_step_of(model), data, recipe.matmul_precision, recipe.prefetch, model.settle)
+    way.run(_turns(data.kept), _WARM_UP)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         way.figures["peak_memory_mib"] = round((torch.cuda.max_memory_allocated(device) - held) / 2**20, 1)
     if not recipe.compile or device.type == "cuda":
-        way.figures["host_reads_per_step"] = _host_reads(way, kept, device)
+        way.figures["host_reads_per_step"] = _host_reads(way, data.kept, device)
     return way
 
 
@@ -155,15 +161,15 @@ def _step_of(model: Model) -> Callable[[FaceBatch, int], None]:
     return step
 
 
-def _by_hand(options: Options, device: torch.device, kept: list[FaceBatch]) -> dict[str, _Contender]:
+def _by_hand(options: Options, device: torch.device, data: _Data) -> dict[str, _Contender]:
     """Return the loop written by hand, and the project's in the same precision and memory format."""
     same = variants(options, cuda=False)["channels last"]
     assert same.train is not None
     train = same.train.model_copy(update={"optim_g": _fused(same.train.optim_g), "accumulate": 1})
-    ours = _contender(same.model_copy(update={"train": train}), device, kept)
+    ours = _contender(same.model_copy(update={"train": train}), device, data)
     _, _, step = plain_loop(options, device)
-    theirs = _Contender(step)
-    theirs.run(_turns(kept), _WARM_UP)
+    theirs = _Contender(step, data)
+    theirs.run(_turns(data.kept), _WARM_UP)
     return {AS_BY_HAND: ours, BY_HAND: theirs}
 
 
@@ -171,20 +177,18 @@ def _fused(optimizer: Any) -> Any:
     return type(optimizer)(optimizer.type, {**optimizer.options, "implementation": "fused"})
 
 
-def _take_turns(
-    ways: dict[str, _Contender], kept: list[FaceBatch], device: torch.device, rounds: int, steps: int
-) -> None:
+def _take_turns(ways: dict[str, _Contender], device: torch.device, rounds: int, steps: int) -> None:
     for _ in range(rounds):
         for way in ways.values():
             _synchronize(device)
             start = time.perf_counter()
-            way.run(_turns(kept), steps)
+            way.run(_turns(way.data.kept), steps)
             _synchronize(device)
             way.rounds.append((time.perf_counter() - start) / steps)
 
 
-def _with_loader(way: _Contender, loader: _Loader, device: torch.device, iterations: int) -> dict[str, float]:
-    batches = on_device(loader.batches, device, way.prefetch)
+def _with_loader(way: _Contender, device: torch.device, iterations: int) -> dict[str, float]:
+    batches = on_device(way.data.batches, device, way.prefetch)
     way.run(batches, 1)
     _synchronize(device)
     start = time.perf_counter()

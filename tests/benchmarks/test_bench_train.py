@@ -59,12 +59,21 @@ def test_variants_change_one_switch_each(option_file):
     assert together.train.optim_g.options["implementation"] == "fused"
     assert together.model.options["channels_last"] is True
     assert "tf32" not in variants(load_options(option_file), cuda=False)
+    assert found["half batches added up"].train.accumulate == 2
+    assert "degraded by workers" not in found  # it is so already
+    assert found["degraded on the device"].datasets["train"].dataset.options["degrade_on"] == "device"
+    assert together.datasets == found[PLAIN].datasets
+    other = load_options(option_file, ["datasets.train.degrade_on=device"])
+    assert "degraded on the device" not in variants(other, cuda=False)
+    assert (
+        variants(other, cuda=False)["degraded by workers"].datasets["train"].dataset.options["degrade_on"] == "worker"
+    )
 
 
 def test_the_command_measures_every_way_and_writes_both_files(option_file, tmp_path, capsys):
     out, table = tmp_path / "bench.json", tmp_path / "bench.md"
     command = ["bench", "train", "-opt", str(option_file), "--iterations", "2"]
-    without = ["--without", "compile", "fp16", "recomputed activations"]
+    without = ["--without", "compile", "fp16", "recomputed activations", "compile, recomputed"]
     assert main([*command, *without, "--json", str(out), "-o", str(table)]) == 0
     result = json.loads(out.read_text())
     assert list(result["ways"]) == [
@@ -72,6 +81,8 @@ def test_the_command_measures_every_way_and_writes_both_files(option_file, tmp_p
         "bf16",
         "channels last",
         "fused adam",
+        "half batches added up",
+        "degraded on the device",
         TOGETHER,
         AS_BY_HAND,
         BY_HAND,
@@ -87,6 +98,16 @@ def test_the_command_measures_every_way_and_writes_both_files(option_file, tmp_p
     assert text == table.read_text()
     assert f"| {TOGETHER} |" in text
     assert "times that of the loop written by hand" in text
+
+
+def test_batches_that_are_degraded_on_the_device_are_measured(option_file, tmp_path):
+    out = tmp_path / "bench.json"
+    command = ["bench", "train", "-opt", str(option_file), "--iterations", "1", "--json", str(out)]
+    ways = ["bf16", "fp16", "channels last", "fused adam", "compile", "recomputed activations", "compile, recomputed"]
+    changes = ["datasets.train.degrade_on=device"]
+    assert main([*command, "--without", *ways, "half batches added up", "--set", *changes]) == 0
+    result = json.loads(out.read_text())
+    assert list(result["ways"]) == [PLAIN, "degraded by workers", TOGETHER]
 
 
 def test_an_option_file_without_training_is_refused(option_file, capsys):
