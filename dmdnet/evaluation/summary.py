@@ -44,7 +44,6 @@ class SummarySettings:
     quarters: bool = True
     difficulty: str | None = None
 
-
     @classmethod
     def of_options(cls, benchmark: BenchmarkOptions, seed: int) -> SummarySettings:
         """Return the settings of an option file."""

@@ -14,7 +14,7 @@ from dmdnet.evaluation import cells
 from dmdnet.evaluation.summary_record import QUESTIONS, SummaryRecord
 
 WIDTH = 100
-MANY_DIFFERENCES = 24  # rows; more are shown as a grid of pairs by metrics, without their intervals
+MANY_DIFFERENCES = 24  # rows; more are shown as a grid of pairs by the first metrics, without their intervals
 MOST_PAIRS = 12  # of one question in that grid
 LONGEST_NAME = 36
 
@@ -80,14 +80,18 @@ def _difference_grids(records: Sequence[SummaryRecord], width: int) -> list[Rend
         return Text(cells.signed(record.mean) + (cells.mark(record) or " "), style=style)
 
     parts: list[RenderableType] = []
+    metrics = _distinct(records, "metric")
+    shown = [max(len(metric), *(len(cell(r.method, metric)) for r in records)) for metric in metrics]
+    fit = _chunks(metrics, dict(zip(metrics, shown, strict=True)), width - LONGEST_NAME - 4)[0]
     for question, text in QUESTIONS.items():
         names = list(dict.fromkeys(record.method for record in records if record.question == question))
         if names:
-            parts += _grids(text, "methods", names[:MOST_PAIRS], _distinct(records, "metric"), cell, width)
+            parts += _grids(text, "methods", names[:MOST_PAIRS], fit, cell, width)
         if len(names) > MOST_PAIRS:
             parts += [Text(f"and {len(names) - MOST_PAIRS} more pairs: tables.md, summary.json", style="dim"), Text()]
-    parts.append(Text(f"* p <= {cells.SIGNIFICANT} after correction for all pairs of the metric", style="dim"))
-    return [*parts, Text()]
+    notes = [f"* p <= {cells.SIGNIFICANT} after correction for all pairs of the metric"]
+    notes += [f"differences by {', '.join(metrics[len(fit) :])}: tables.md, summary.json"] if metrics != fit else []
+    return [*parts, *(Text(note, style="dim") for note in notes), Text()]
 
 
 def _grids(
