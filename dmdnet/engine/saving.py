@@ -111,24 +111,29 @@ def host_copy(value: Any, old: Any = None) -> Any:
     Args:
         old: an earlier copy that nobody needs any more; its memory is used again, which is several times faster.
     """
-    copied = _copy(value, old)
+    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+    copied = _places(value, old, pairs)
+    if pairs:  # all at once: thousands of small tensors cost more in calls than in bytes
+        torch._foreach_copy_([place for place, _ in pairs], [tensor for _, tensor in pairs], non_blocking=True)
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()  # the copies of all tensors are under way together
     return copied
 
 
-def _copy(value: Any, old: Any) -> Any:
+def _places(value: Any, old: Any, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> Any:
+    """Return where the copy of a value goes; add (place, tensor) of each tensor to `pairs`."""
     if isinstance(value, torch.Tensor):
         value = value.detach()
         if not (isinstance(old, torch.Tensor) and _alike(old, value)):
             old = torch.empty_like(value, device="cpu", pin_memory=value.device.type == "cuda")
-        return old.copy_(value, non_blocking=True)
+        pairs.append((old, value))
+        return old
     if isinstance(value, Mapping):
         known = old if isinstance(old, Mapping) else {}
-        return {key: _copy(item, known.get(key)) for key, item in value.items()}
+        return {key: _places(item, known.get(key), pairs) for key, item in value.items()}
     if isinstance(value, list | tuple):
         row = old if isinstance(old, list | tuple) and len(old) == len(value) else [None] * len(value)
-        return type(value)(_copy(item, one) for item, one in zip(value, row, strict=True))
+        return type(value)(_places(item, one, pairs) for item, one in zip(value, row, strict=True))
     return value
 
 

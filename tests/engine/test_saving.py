@@ -115,6 +115,10 @@ def test_copies_use_their_memory_again_and_keep_strides():
     assert second["a"].data_ptr() == place
     assert torch.equal(second["a"], state["a"])
     assert second["c"] == (1, "x")
+    twice = torch.ones(3)
+    both = host_copy({"a": twice, "b": [twice, torch.tensor(2, dtype=torch.int64)]})  # other types; one tensor twice
+    assert torch.equal(both["a"], both["b"][0])
+    assert both["b"][1] == 2
     other = host_copy({"a": torch.zeros(5), "b": [], "c": None}, second)
     assert torch.equal(other["a"], torch.zeros(5))
 
