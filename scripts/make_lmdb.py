@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dmdnet.data.manifest import SUFFIX, read_manifest
-from dmdnet.data.storage import ListedStorage, Storage, open_storage, verify, write_lmdb
+from dmdnet.data.storage import ListedStorage, LMDBStorage, Storage, open_storage, verify, write_lmdb
 from dmdnet.data.storage.natural import natural_key
 from dmdnet.data.storage.parallel import Progress as OnProgress
 from dmdnet.errors import DataError, DMDNetError
@@ -84,6 +84,8 @@ def _opened(path: Path) -> Storage:
 
 
 def _verify(storage: Storage, workers: int) -> None:
+    if isinstance(storage, LMDBStorage):
+        storage.check()
     with _bar("verifying") as progress:
         defects = list(verify(storage, workers=workers, progress=progress))
     for defect in defects:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +53,17 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     return recipe if isinstance(recipe, dict) else {}
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what computes and encodes the pictures."""
-    return {"dmdnet": __version__, "numpy": np.__version__, "opencv": cv2.__version__}
+def versions(found_landmarks: bool) -> dict[str, str]:
+    """Return the versions of what computes and encodes the pictures, and of what found landmarks, if they were."""
+    known = {"dmdnet": __version__, "numpy": np.__version__, "opencv": cv2.__version__}
+    return known | {"dlib": _dlib_version()} if found_landmarks else known
+
+
+def _dlib_version() -> str:
+    for distribution in ("dlib-bin", "dlib"):
+        with suppress(PackageNotFoundError):
+            return version(distribution)
+    return "unknown"
 
 
 def parameters(draws: Any) -> Any:

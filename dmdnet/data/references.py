@@ -21,6 +21,7 @@ Count = tuple[_Number, _Number] | _Number | Literal["all"]
 PoseOf = Callable[[int], "tuple[float, float, float] | None"]
 
 _ALL = 1 << 31  # more than anybody has
+_MOST_ORDERED = 64  # by distance, for one sample: all of thousands would take seconds; prepare lists as many
 _SPARE = 8  # places beyond the count that are still ordered: they stand in for pictures that cannot be read
 
 
@@ -43,8 +44,8 @@ class ReferencePolicy:
     Args:
         count: smallest and largest number, drawn uniformly and limited to what the person has.
         order: `random` draws them; the others take the first ones: `given` in the order of the manifest's list, or of
-            the table; `farthest` in farthest-point order of the identity embeddings; `pose` by nearness of the
-            head's pose to the target's.
+            the table; `farthest` in farthest-point order of the identity embeddings, the first 72 of them; `pose` by
+            nearness of the head's pose to the target's.
         none_prob: share of samples that get no reference.
         wrong_person_prob: share of samples that get another person's pictures as references.
     """
@@ -115,6 +116,16 @@ class ReferenceChooser:
             candidates = self._own(target)
         return self._ordered(target, self._allowed(target, candidates), count, rng), count
 
+    def candidates(self, target: int, *, wrong: bool = False) -> list[int]:
+        """Return all rows that may be references of a target, the first ones of another person included if `wrong`."""
+        if self.policy.count[1] == 0:
+            return []
+        own = self._allowed(target, self._own(target))
+        if not wrong:
+            return own.tolist()
+        count = max(1, min(self.policy.count[1], len(own)))
+        return [*own.tolist(), *self.wrong(target, count)[:count].tolist()]
+
     def wrong(self, target: int, count: int) -> np.ndarray:
         """Return another person's pictures in their order, the same person's whenever the same person is asked for.
 
@@ -164,7 +175,8 @@ class ReferenceChooser:
         if self.policy.order == "random":
             return candidates[rng.permutation(len(candidates))]
         if self.policy.order == "farthest":
-            return candidates[farthest_order(self.manifest.arrays["embedding"][candidates], count + _SPARE)]
+            limit = min(count, _MOST_ORDERED) + _SPARE
+            return candidates[farthest_order(self.manifest.arrays["embedding"][candidates], limit)]
         if self.policy.order == "pose" and self._pose_of is not None:
             return candidates[pose_order([self._pose_of(row) for row in candidates.tolist()], self._pose_of(target))]
         return candidates

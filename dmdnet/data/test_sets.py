@@ -7,9 +7,7 @@ that a written set and one that is degraded on the fly have the same pictures. `
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -25,6 +23,7 @@ from dmdnet.data.test_set_pictures import GT, LQ, Recipe, make_pictures, png_nam
 from dmdnet.degradations.presets import PRESETS
 from dmdnet.errors import ConfigError, DataError
 from dmdnet.files import write_bytes
+from dmdnet.folders import folder_beside
 from dmdnet.registry import plain
 
 MANIFEST = f"faces{SUFFIX}"
@@ -61,18 +60,15 @@ def make_test_set(
     if not output.parent.is_dir():
         raise DataError(f"{output}: its folder {output.parent} does not exist; make it first")
     _check_free_or_alike(output, recipe)  # before minutes of work
-    beside = output.with_name(f".{output.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        beside.mkdir()
-        provenance = _make(source, beside, recipe, workers, progress)
-        if _is_free(output):
-            beside.rename(output)
-        else:
-            _check_same(output, provenance)
+        with folder_beside(output) as beside:
+            provenance = _make(source, beside, recipe, workers, progress)
+            if _is_free(output):
+                beside.rename(output)
+            else:
+                _check_same(output, provenance)
     except OSError as error:
         raise DataError(f"{output}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return output / MANIFEST
 
 
@@ -124,10 +120,11 @@ def _make(source: Manifest, folder: Path, recipe: Recipe, workers: int, progress
             pictures[row.name] = entry
             if progress is not None:
                 progress(number, len(rows))
+        found_landmarks = any(Path(landmarks).iterdir())
     storage = MountedStorage({part: DiskStorage(folder / part) for part in (GT, LQ)})
     manifest = Manifest.from_rows(made, storage=storage, origin=source.origin)
     write_manifest(manifest, folder / MANIFEST, options={"test_set": vars(recipe)})
-    provenance = Provenance(vars(recipe), plain(PRESETS[recipe.preset]), versions(), pictures).as_json()
+    provenance = Provenance(vars(recipe), plain(PRESETS[recipe.preset]), versions(found_landmarks), pictures).as_json()
     write_bytes(folder / PROVENANCE, provenance.encode())
     return provenance
 

@@ -11,12 +11,13 @@ import sys
 import time
 import zlib
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from made_faces import write_celebref, write_face
+from made_faces import mean_landmarks, write_celebref, write_face
 
 from dmdnet.cli.main import main
 from dmdnet.config.options import DatasetOptions
@@ -28,6 +29,7 @@ from dmdnet.data.test_set_pictures import Recipe
 from dmdnet.data.test_set_source import open_source
 from dmdnet.data.test_sets import make_test_set, verify_test_set
 from dmdnet.errors import ConfigError, DataError
+from dmdnet.faces.backend import Face as FoundFace
 from dmdnet.images import read_image, to_hwc
 
 RECIPE = Recipe("gfpgan", seed=3, size=64)
@@ -126,6 +128,19 @@ def test_provenance_says_all(root, written):
         assert f"{row.degraded_checksum:08x}" == known["pictures"][name]["lq_crc32"]
         assert row.size == (64, 64)
         assert row.landmarks.shape == (68, 2)
+
+
+def test_provenance_names_what_found_landmarks(root, tmp_path, monkeypatch):
+    def found(backend, image):
+        return FoundFace((0, 0, 64, 64), mean_landmarks(64), 1.0)
+
+    monkeypatch.setattr("dmdnet.data.made_landmarks.get_backend", lambda name: None)
+    monkeypatch.setattr("dmdnet.data.made_landmarks.find_face", found)
+    rows = [replace(row, landmark_file="") for row in open_source(root)]
+    source = Manifest.from_rows(rows, storage=DiskStorage(root), origin=str(root))
+    make_test_set(source, tmp_path / "set", RECIPE)
+    versions = json.loads((tmp_path / "set/provenance.json").read_text())["versions"]
+    assert versions["dlib"] == metadata.version("dlib-bin")
 
 
 def test_parameters_as_json():

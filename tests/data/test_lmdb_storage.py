@@ -188,7 +188,9 @@ class TestRefusals:
         ran = subprocess.run([sys.executable, "-c", code, str(folder.root), str(target), "5"], check=False)
         assert ran.returncode == -signal.SIGKILL
         assert not target.exists()
+        assert len(list(tmp_path.glob(".set.lmdb.*.tmp"))) == 1
         assert len(write_lmdb(folder, target).list_keys()) == 5
+        assert not list(tmp_path.glob(".*"))
 
 
 class TestReading:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 import zlib
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from made_tables import NoPictures, table
 
+from dmdnet.data.farthest_points import farthest_points
 from dmdnet.data.manifest import Manifest, Strings
 from dmdnet.data.people import NameHashes
 from dmdnet.data.references import ReferenceChooser, ReferencePolicy, count_range, farthest_order, pose_order
@@ -141,6 +143,21 @@ class TestOrder:
         ordered = farthest_order(np.arange(40.0)[:, None], 3).tolist()
         assert ordered[:3] == [19, 39, 0]
         assert sorted(ordered) == list(range(40))
+
+    def test_farthest_of_all_of_very_many_orders_the_first_of_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        limits = []
+
+        def counted(points: np.ndarray, limit: int) -> list[int]:
+            limits.append(limit)
+            return farthest_points(points, limit)
+
+        monkeypatch.setattr("dmdnet.data.references.farthest_points", counted)
+        embeddings = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+        manifest = replace(table({"a": 300}), arrays={**table({"a": 300}).arrays, "embedding": embeddings})
+        rng = np.random.Generator(np.random.Philox(0))
+        chosen, _ = chooser(ReferencePolicy(count_range("all"), "farthest"), manifest=manifest).choose(0, rng)
+        assert limits == [72]
+        assert sorted(chosen.tolist()) == list(range(1, 300))
 
     def test_farthest_without_embeddings_says_what_to_do(self) -> None:
         with pytest.raises(ConfigError, match=r"farthest needs identity embeddings.*prepare"):

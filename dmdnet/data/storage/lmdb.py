@@ -17,12 +17,14 @@ import lmdb
 from dmdnet.data.storage.keys import check_key
 from dmdnet.data.storage.lmdb_lists import META_INFO, lmdb_key, read_checksums, read_names
 from dmdnet.data.storage.lmdb_pages import check_pages
+from dmdnet.data.storage.lmdb_tree import check_tree
 from dmdnet.data.storage.natural import natural_key
 from dmdnet.errors import DataError, MissingFileError
 from dmdnet.image_decoding import IMAGE_SUFFIXES
 
 DATA = "data.mdb"
 LMDB_SUFFIX = ".lmdb"
+_MOST_PAGES = 4096  # of the tree, looked at when it is opened: a tenth of a second, 100,000 pictures
 
 
 class LMDBStorage:
@@ -34,7 +36,8 @@ class LMDBStorage:
         root: the folder, `<name>.lmdb`.
 
     Raises:
-        DataError: it is no LMDB, it is cut short, or meta_info.txt is missing or does not list what is there.
+        DataError: it is no LMDB, it is cut short, its tree is damaged, or meta_info.txt is missing or does not list
+            what is there.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -44,8 +47,9 @@ class LMDBStorage:
             raise DataError(f"{self.root}: {reason} with {DATA} and {META_INFO} in it")
         self._place = Path(os.path.realpath(self.root))
         _ENVIRONMENTS.close(self._place)  # of a file that may have been replaced since; readers open it again
-        entries = check_pages(self.root / DATA).entries
-        listed = len(read_names(self.root))
+        meta = check_pages(self.root / DATA)
+        check_tree(self.root / DATA, meta, _MOST_PAGES)
+        entries, listed = meta.entries, len(read_names(self.root))
         if entries != listed:
             raise DataError(
                 f"{self.root}: {META_INFO} lists {listed:,} pictures, {DATA} holds {entries:,}; they do not belong "
@@ -76,6 +80,15 @@ class LMDBStorage:
     def where(self, key: str) -> str:
         """Return the LMDB and the key, as if it were a path."""
         return str(self.root / key)
+
+    def check(self) -> None:
+        """Check the whole tree, however large it is; opening looks at the first pages of a very large one.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        data = self.root / DATA
+        check_tree(data, check_pages(data))
 
     def checksum(self, key: str) -> int | None:
         """Return the CRC-32 of a key in checksums.txt; LMDBs of other software have no such file.

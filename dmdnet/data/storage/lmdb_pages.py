@@ -1,9 +1,8 @@
 """Is an LMDB file whole? Its own library does not ask: touching what is missing ends the process by SIGBUS.
 
 Only the two meta pages are read here (LMDB's data format version 1 as 64-bit little-endian machines write it), so
-that a million pictures open at once. Damage inside the pages of a file of the right length is found where it changes a
-picture (checksums) or makes the tree impossible (an error of the library); one that hits the tree's own numbers can
-still end the process.
+that a million pictures open at once. Damage inside the pages of a file of the right length is found in the tree
+(lmdb_tree.py) and where it changes a picture (checksums).
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from pathlib import Path
 from dmdnet.errors import DataError
 
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
-_HEADER = 16  # of every page, bytes
+HEADER = 16  # of every page, bytes
 _META = struct.Struct("<II QQ IHHQQQQQ IHHQQQQQ QQ")  # magic, version, address, map size, two trees, last page, txn
-_PAGE_SIZE, _ENTRIES, _LAST_PAGE, _TRANSACTION = 4, 18, 20, 21
+_PAGE_SIZE, _FLAGS, _DEPTH, _ENTRIES, _ROOT, _LAST_PAGE, _TRANSACTION = 4, 13, 14, 18, 19, 20, 21
 
 
 @dataclass(frozen=True)
@@ -27,13 +26,19 @@ class Meta:
 
     Args:
         page_size: bytes.
-        entries: keys in the main table.
+        flags: of the main table; 0 in every LMDB of pictures.
+        depth: levels of its tree.
+        entries: keys in it.
+        root: number of the page at its top.
         last_page: number of the last page in use; pages count from 0.
         transaction: number of the transaction that wrote this; the newer of the two meta pages holds.
     """
 
     page_size: int
+    flags: int
+    depth: int
     entries: int
+    root: int
     last_page: int
     transaction: int
 
@@ -47,9 +52,9 @@ def check_pages(path: Path) -> Meta:
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            first = _meta(file.read(_HEADER + _META.size))
+            first = _meta(file.read(HEADER + _META.size))
             file.seek(first.page_size if first else 0)
-            second = _meta(file.read(_HEADER + _META.size)) if first else None
+            second = _meta(file.read(HEADER + _META.size)) if first else None
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file; an LMDB is a folder with data.mdb in it") from None
     except OSError as error:
@@ -68,10 +73,11 @@ def check_pages(path: Path) -> Meta:
 
 
 def _meta(page: bytes) -> Meta | None:
-    if len(page) < _HEADER + _META.size:
+    if len(page) < HEADER + _META.size:
         return None
-    fields = _META.unpack_from(page, _HEADER)
+    fields = _META.unpack_from(page, HEADER)
     page_size = fields[_PAGE_SIZE]
     if fields[:2] != (_MAGIC, _VERSION) or not 512 <= page_size <= 65536 or page_size & (page_size - 1):
         return None
-    return Meta(page_size, fields[_ENTRIES], fields[_LAST_PAGE], fields[_TRANSACTION])
+    chosen = (_FLAGS, _DEPTH, _ENTRIES, _ROOT, _LAST_PAGE, _TRANSACTION)
+    return Meta(page_size, *(fields[place] for place in chosen))

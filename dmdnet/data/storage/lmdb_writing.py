@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import shutil
-import uuid
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +18,8 @@ from dmdnet.data.storage.lmdb_lists import CHECKSUMS, META_INFO, MetaLine, check
 from dmdnet.data.storage.parallel import Progress, in_order
 from dmdnet.errors import DataError
 from dmdnet.files import check_writable, write_bytes
+from dmdnet.folders import folder_beside
 from dmdnet.image_decoding import check_image, decode_image
-
-logger = logging.getLogger(__name__)
 
 _USUAL_LEVEL = 1  # what BasicSR writes when it is not told; nothing reads it
 _FIRST_MAP = 1 << 26  # bytes; doubled whenever it is full
@@ -67,19 +63,17 @@ def write_lmdb(
     _check_target(path)
     names = source.list_keys()
     _check_names(names, source)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        beside.mkdir()
-        written = _write_data(beside, source, names, compress_level, workers, progress)
-        _write_list(beside / META_INFO, names, {name: str(meta) for name, (meta, _) in written.items()})
-        _write_list(beside / CHECKSUMS, names, {name: checksum_line(name, crc) for name, (_, crc) in written.items()})
-        _sync_folder(beside)
-        os.rename(beside, path)
-        _sync_folder(path.parent)
+        with folder_beside(path) as beside:
+            written = _write_data(beside, source, names, compress_level, workers, progress)
+            sums = {name: checksum_line(name, crc) for name, (_, crc) in written.items()}
+            _write_list(beside / META_INFO, names, {name: str(meta) for name, (meta, _) in written.items()})
+            _write_list(beside / CHECKSUMS, names, sums)
+            _sync_folder(beside)
+            os.rename(beside, path)
+            _sync_folder(path.parent)
     except (OSError, lmdb.Error) as error:
         raise DataError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return LMDBStorage(path)
 
 
@@ -89,8 +83,6 @@ def _check_target(path: Path) -> None:
     if path.exists():
         raise DataError(f"{path}: exists; choose another name, or remove it first")
     check_writable(path)
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-        logger.warning("%s: is left over from a run that was killed, unless one is at work; remove it", leftover)
 
 
 def _check_names(names: Sequence[str], source: Storage) -> None:
