@@ -12,7 +12,8 @@ from torch import Tensor
 from dmdnet.errors import FaceError
 from dmdnet.faces.backend import get_backend
 from dmdnet.images import to_hwc
-from dmdnet.metrics.faces import Against, FaceComparison, Landmarks, ready_backend
+from dmdnet.metrics.face_places import Landmarks, ready_backend
+from dmdnet.metrics.faces import Against, FaceComparison
 from dmdnet.registry import METRICS
 
 _BACKEND, _DIMENSIONS = "dlib", 128

@@ -12,7 +12,7 @@ from dmdnet.features.lpips import LPIPSFeatures, Trunk, load_lpips
 from dmdnet.features.parsing import FaceParser, load_parser
 from dmdnet.images import to_float
 from dmdnet.metrics.base import Metric, MetricInput
-from dmdnet.metrics.faces import remembered
+from dmdnet.metrics.face_places import remembered
 from dmdnet.metrics.lpips_maps import lpips_maps, mean_of_maps
 from dmdnet.metrics.regions import pair
 from dmdnet.registry import METRICS

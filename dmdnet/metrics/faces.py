@@ -1,33 +1,35 @@
-"""What metrics of faces share: where a face is, and comparing a vector of each with the target's or the references'.
+"""Comparing a vector of each restored face with the target's or the references'.
 
 Shapes: B batch, R references, N faces, D dimensions, C channels, H W pixels, 68 landmarks x 2.
 """
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Hashable
-from typing import Any, Literal, TypeVar
+from collections.abc import Hashable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from dmdnet.errors import ConfigError, DataError, FaceError
-from dmdnet.faces.backend import FaceBackend, find_face, get_backend
-from dmdnet.faces.landmarks import NUM_LANDMARKS
-from dmdnet.images import to_hwc
+from dmdnet.errors import DataError
 from dmdnet.metrics.base import Metric, MetricInput, Need
+from dmdnet.metrics.face_places import (
+    NOT_FOUND,
+    UNKNOWN,
+    Landmarks,
+    pred_landmarks,
+    remembered,
+    remembered_landmarks,
+)
 from dmdnet.metrics.regions import check_pictures
 
 Against = Literal["target", "references"]
-Landmarks = Literal["target", "found"]
 
-NOT_FOUND = "no face is found on the restored picture"
-UNKNOWN = "the target's landmarks are not known"
 NO_REFERENCE = "the person has no reference whose landmarks are known"
 _FACES_AT_A_TIME = 16  # references of a batch may be many; each takes about ten megabytes while it is cut out
-
-_T = TypeVar("_T")
+_KEPT_FACES = 8192  # whose vectors are kept on the host: a few kilobytes each
 
 
 class FaceComparison(Metric):
@@ -54,6 +56,7 @@ class FaceComparison(Metric):
             NOT_FOUND: aligned and landmarks == "found",
         }
         self.undefined = ", or ".join(reason for reason, possible in reasons.items() if possible)
+        self._known: dict[bytes, Tensor] = {}
 
     @property
     def place_name(self) -> str:
@@ -128,7 +131,25 @@ class FaceComparison(Metric):
             if refs.landmarks_BR682 is None:
                 raise DataError(f"{self.recipe}: needs the references' landmarks, which this set does not have")
             place = refs.landmarks_BR682[owner_N, row_N]
-        return owner_N, self._in_parts(refs.images_BRCHW[owner_N, row_N], place)
+        return owner_N, self._known_or_new(refs.images_BRCHW[owner_N, row_N], place)
+
+    def _known_or_new(self, pictures_NCHW: Tensor, landmarks_N682: Tensor | None) -> Tensor:
+        """Return the vectors as `_in_parts` does, and keep them: one picture is a reference of many others.
+
+        On a device nothing is kept: fetching a picture to compare it costs as much as describing it again.
+        """
+        if pictures_NCHW.device.type != "cpu":
+            return self._in_parts(pictures_NCHW, landmarks_N682)
+        found = []
+        for index, picture in enumerate(pictures_NCHW):
+            place = None if landmarks_N682 is None else landmarks_N682[index]
+            key = _fingerprint(picture, place)
+            if key not in self._known:
+                if len(self._known) == _KEPT_FACES:
+                    self._known.pop(next(iter(self._known)))
+                self._known[key] = self._in_parts(picture[None], None if place is None else place[None])
+            found.append(self._known[key])
+        return torch.cat(found) if found else self._in_parts(pictures_NCHW, landmarks_N682)
 
     def _in_parts(self, pictures_NCHW: Tensor, landmarks_N682: Tensor | None) -> Tensor:
         """Return the vectors, float64 (N, D)."""
@@ -142,51 +163,8 @@ class FaceComparison(Metric):
         return torch.cat(found) if found else torch.zeros(0, 1, dtype=torch.float64, device=pictures_NCHW.device)
 
 
-def ready_backend(name: str) -> FaceBackend:
-    """Return the face back end, for `Metric.prepare`.
-
-    Raises:
-        ConfigError: there is none of this name, or its package or weights are missing.
-    """
-    try:
-        return get_backend(name)
-    except FaceError as error:
-        raise ConfigError(str(error)) from error
-
-
-def pred_landmarks(recipe: str, inputs: MetricInput, which: Landmarks, face_backend: str) -> Tensor:
-    """Return where the restored faces are, (B, 68, 2); NaN where that is not known.
-
-    `target` takes the landmarks of the target, so that a bad restoration cannot fail a detector; `found` looks for the
-    face on each restored picture.
-    """
-    if which == "found":
-        return remembered_landmarks(inputs.pred_memo, inputs.pred_BCHW, face_backend)
-    if inputs.landmarks_B682 is None:
-        raise DataError(f"{recipe}: needs landmarks, which this set does not have; give them to the data set")
-    return inputs.landmarks_B682
-
-
-def remembered_landmarks(memo: dict[Hashable, Any], pictures_NCHW: Tensor, face_backend: str) -> Tensor:
-    """Return `found_landmarks` of the pictures that a memo belongs to; looked for once."""
-    backend = get_backend(face_backend)
-    return remembered(memo, ("landmarks", face_backend), lambda: found_landmarks(backend, pictures_NCHW))
-
-
-def found_landmarks(backend: FaceBackend, pictures_NCHW: Tensor) -> Tensor:
-    """Return the landmarks of the largest face of each uint8 picture, (N, 68, 2) float32; NaN where none is found."""
-    found = torch.full((len(pictures_NCHW), NUM_LANDMARKS, 2), torch.nan)
-    for index, rgb in enumerate(to_hwc(pictures_NCHW)):
-        try:
-            found[index] = torch.from_numpy(find_face(backend, rgb).landmarks)
-        except FaceError:
-            continue  # the row stays NaN: the picture is counted as one without a value
-    return found.to(pictures_NCHW.device)
-
-
-def remembered(memo: dict[Hashable, Any], key: Hashable, make: Callable[[], _T]) -> _T:
-    """Return what a memo has under the key; made when it is not there."""
-    if key not in memo:
-        memo[key] = make()
-    found: _T = memo[key]
-    return found
+def _fingerprint(picture_CHW: Tensor, place_682: Tensor | None) -> bytes:
+    digest = hashlib.blake2b(picture_CHW.contiguous().numpy().tobytes(), digest_size=16)
+    if place_682 is not None:
+        digest.update(place_682.contiguous().numpy().tobytes())
+    return digest.digest()

@@ -15,7 +15,8 @@ from dmdnet.features.arcface import FaceEmbedding
 from dmdnet.features.face_crop import centre_chip, five_point_chip
 from dmdnet.features.recognisers import Recogniser, load_recogniser
 from dmdnet.images import to_float
-from dmdnet.metrics.faces import Against, FaceComparison, Landmarks, ready_backend
+from dmdnet.metrics.face_places import Landmarks, ready_backend
+from dmdnet.metrics.faces import Against, FaceComparison
 from dmdnet.ops.precision import full_float32_products
 from dmdnet.registry import METRICS
 

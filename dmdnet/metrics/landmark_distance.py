@@ -15,7 +15,7 @@ from dmdnet.faces.landmarks import NUM_LANDMARKS
 from dmdnet.faces.template import face_box_of
 from dmdnet.images import to_hwc
 from dmdnet.metrics.base import Metric, MetricInput
-from dmdnet.metrics.faces import NOT_FOUND, UNKNOWN, ready_backend, remembered, remembered_landmarks
+from dmdnet.metrics.face_places import NOT_FOUND, UNKNOWN, ready_backend, remembered, remembered_landmarks
 from dmdnet.metrics.regions import pair
 from dmdnet.registry import METRICS
 

@@ -262,3 +262,16 @@ class TestDlib:
         metric = build(None, "DlibIdentityDistance")
         places = torch.stack([landmarks[0] + 5000, torch.full((68, 2), torch.nan).double()]).float()
         assert metric(MetricInput(pictures[:2], pictures[:2], landmarks_B682=places)).isnan().all()
+
+
+def test_a_reference_is_looked_at_once_for_all_pictures_of_a_person(folder, inputs, monkeypatch):
+    metric = build(folder, against="references")
+    expected = metric(inputs)
+    calls = []
+    original = type(metric.embedding).forward
+    monkeypatch.setattr(type(metric.embedding), "forward", lambda self, x: calls.append(len(x)) or original(self, x))
+    torch.testing.assert_close(metric(replace(inputs, pred_memo={}, target_memo={})), expected, rtol=0, atol=0)
+    assert sum(calls) == 2  # the restored pictures alone
+    landmarks = inputs.references.landmarks_BR682 + 1
+    moved = replace(inputs, references=replace(inputs.references, landmarks_BR682=landmarks), target_memo={})
+    assert (metric(moved) != expected).all()  # other landmarks are another face
