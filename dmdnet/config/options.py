@@ -221,6 +221,8 @@ class LoggerOptions(Strict):
 
     `keep_last` is the number of newest checkpoints that stay (all, when null); `save_safetensors` writes the averaged
     weights as `net_g_<iter>.safetensors` as well; `async_save` writes from a thread while training goes on.
+    `grad_norm_freq` is how often the gradient of each term of the objective is measured alone, in the time of as many
+    steps as there are terms.
     `use_tb_logger` and `wandb` turn on these two trackers, `trackers` lists any others; training goes on without one
     that fails.
     """
@@ -232,6 +234,7 @@ class LoggerOptions(Strict):
     save_safetensors: bool = False
     async_save: bool = False
     image_freq: Positive | None = None
+    grad_norm_freq: Positive | None = None
     use_tb_logger: bool = True
     wandb: WandbOptions | None = None
     trackers: tuple[Annotated[Component, TRACKERS], ...] = ()

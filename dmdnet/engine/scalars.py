@@ -37,6 +37,11 @@ def _name(name: str) -> str:
     return f"{_OTHER}/{name}"
 
 
+def in_line(terms: Mapping[str, float]) -> dict[str, float]:
+    """Return what of a step's terms goes into the line of the log: not the gradient of each term."""
+    return {name: value for name, value in terms.items() if not name.startswith(f"{_NORM}l_")}
+
+
 def validation_names(values: Mapping[str, float]) -> dict[str, float]:
     """Return `val_<set>/<mode>_<metric>` as `val/<set>/<mode>_<metric>`."""
     return {f"val/{name.removeprefix(_VALIDATION)}": value for name, value in values.items()}

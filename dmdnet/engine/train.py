@@ -27,7 +27,7 @@ from dmdnet.engine.run import Run, global_batch, is_judged
 from dmdnet.engine.run_folder import Resume, find_resume, log_option_changes, run_folder, write_description
 from dmdnet.engine.run_lock import run_lock
 from dmdnet.engine.saving import Saver
-from dmdnet.engine.scalars import grouped, site_means
+from dmdnet.engine.scalars import grouped, in_line, site_means
 from dmdnet.engine.signals import stop_requests
 from dmdnet.engine.tracking import Trackers, check_trackers, tracked
 from dmdnet.engine.validation import Validation
@@ -242,7 +242,7 @@ def _report(
     statistics = model.statistics()
     speed = clock.lap(iteration)
     eta = clock.eta(iteration)
-    logger.info(progress_line(iteration, total, eta, speed, terms | site_means(statistics)))
+    logger.info(progress_line(iteration, total, eta, speed, in_line(terms) | site_means(statistics)))
     progress.show(iteration, total, f"eta {eta}  {speed['it_per_s']:.2f} it/s")
     values = grouped(terms) | statistics | {f"time/{name}": value for name, value in speed.items()}
     if world.device.type == "cuda":

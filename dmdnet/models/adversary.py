@@ -105,18 +105,20 @@ class Adversary:
         outputs: Mapping[str, Output],
         losses: Sequence[GANLoss],
         iteration: int,
+        *,
+        bare: bool = False,
     ) -> dict[str, Term]:
         """Return `l_d_real` and `l_d_fake` from one pass over the real pictures and all outputs, detached.
 
         The boxes are those of the components of the real pictures, and of all outputs of them.
         A sample's terms are means over the outputs that count for it. At the iterations of a penalty there is
-        `l_d_r1` as well, from a pass of its own.
+        `l_d_r1` as well, from a pass of its own. `bare`: nothing that wraps the discriminator takes notice of the pass.
         """
         self.net.requires_grad_(True)
         fakes = [output.image_BCHW.detach().float() for output in outputs.values()]
         weights_OB = torch.stack([output.weight_B for output in outputs.values()])
         boxes = torch.cat([boxes_B44] * (1 + len(fakes)))
-        judgement = Judge(self.net, call=self._forward)(torch.cat([real_BCHW, *fakes]), boxes)
+        judgement = Judge(self.net, call=self.net if bare else self._forward)(torch.cat([real_BCHW, *fakes]), boxes)
         batch = len(real_BCHW)
         real_terms, fake_terms = [], []
         for loss in losses:
@@ -130,13 +132,21 @@ class Adversary:
             name: Term(_mean_over_outputs(value_N.view(len(fakes), batch), weights_OB), everyone, 1.0)
             for name, value_N in (("l_d_real", _sum(real_terms)), ("l_d_fake", _sum(fake_terms)))
         }
-        penalised = [loss for loss in losses if loss.has_penalty(iteration)]
+        penalised, penalties = self._penalties(losses, iteration)
         # The bare network's `forward`: nothing that compiles or wraps it has a second derivative. Its parameters are
         # those of the pass above, so that data-parallel training waits for both and averages their sum.
         judge = Judge(self.net, call=self.net.forward)
-        for name, loss in zip(numbered(["l_d_r1"] * len(penalised)), penalised, strict=True):
+        for name, loss in zip(penalties, penalised, strict=True):
             terms[name] = Term(loss.penalty(judge, real_BCHW, boxes_B44), everyone, loss.r1_weight)
         return terms
+
+    def term_names(self, losses: Sequence[GANLoss], iteration: int) -> list[str]:
+        """Return the names of the `terms`."""
+        return ["l_d_real", "l_d_fake", *self._penalties(losses, iteration)[1]]
+
+    def _penalties(self, losses: Sequence[GANLoss], iteration: int) -> tuple[list[GANLoss], Sequence[str]]:
+        penalised = [loss for loss in losses if loss.has_penalty(iteration)]
+        return penalised, numbered(["l_d_r1"] * len(penalised))
 
 
 def check_parts(parts: Collection[str], losses: Sequence[GANLoss]) -> None:

@@ -31,6 +31,7 @@ from dmdnet.models.ema import EMA
 from dmdnet.models.face_tensors import FaceTensors, face_tensors
 from dmdnet.models.finite import StepNumbers, Watch
 from dmdnet.models.generic_dictionary import DictionaryUsage, dictionary_faces
+from dmdnet.models.gradient_norms import term_gradient_norms, undisturbed
 from dmdnet.models.loading import load_exactly
 from dmdnet.models.loss_scale import LossScale
 from dmdnet.models.means import Mean, without
@@ -40,28 +41,44 @@ from dmdnet.models.modes import MODES, restore_modes
 from dmdnet.models.objective import Objective, Output, Term, joined, total
 from dmdnet.models.optimisation import Optimisation
 from dmdnet.models.parameter_groups import freeze
+from dmdnet.models.reading import Reading, reading_statistics
 from dmdnet.models.recomputing import blocks_to_recompute, recompute
 from dmdnet.registry import MODELS, Runtime
 
+OUTPUTS = ("generic", "specific")
 _AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TrainingForward(nn.Module):
     """Enrolling and restoring in one forward, which is what data-parallel training has to see."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: Any) -> None:
         super().__init__()
-        self.net: Any = net
+        self.net = net
+        self._components = [site.component_index for site in net.sites]
 
     def forward(self, faces: FaceTensors) -> dict[str, Any]:
-        """Return `generic`, `specific` and `generic_weights`; without references a face's two outputs are equal."""
+        """Return `generic`, `specific`, `generic_weights` and `reading`, the `reading_statistics`.
+
+        Without references a face's two outputs are equal.
+        """
         dictionary = self.net.enrol(faces.refs_BRCHW, faces.ref_boxes_BR44, faces.mask_BR)
         output = self.net(faces.lq_BCHW, faces.lq_boxes_B44, dictionary)
         return {
             "generic": output.generic,
             "specific": output.specific,
             "generic_weights": output.generic_weights,
+            "reading": reading_statistics(output, dictionary.valid_B3R, self._components),
         }
+
+
+def weighted_outputs(result: Mapping[str, Any], faces: FaceTensors) -> dict[str, Output]:
+    """Return both outputs; the specific one counts for the samples that have references."""
+    everyone = torch.ones(len(faces.mask_BR))
+    with_references = faces.mask_BR.any(dim=1).float()
+    weights = dict(zip(OUTPUTS, (everyone, with_references), strict=True))
+    device = faces.lq_BCHW.device
+    return {name: Output(result[name], weight.to(device, non_blocking=True)) for name, weight in weights.items()}
 
 
 @MODELS.register()
@@ -123,7 +140,9 @@ class DMDNetModel(Model):
         compile_networks(self.networks().values(), recipe.compile, self.device, recomputed)
         recompute(recomputed)
         self._forward: nn.Module = TrainingForward(self.net_g).train()
+        self._norms_every = self.options.logger.grad_norm_freq
         self._usage = DictionaryUsage()
+        self._reading = Reading([site.name for site in self.net_g.sites])
 
     def _weights_folder(self) -> str | None:
         path = self.options.path
@@ -166,15 +185,17 @@ class DMDNetModel(Model):
         steps = {"net_g": self.optim_g}
         if adversary:
             steps["net_d"] = adversary.optimisation
-            adversary.optimisation.set_learning_rate(iteration)
+            logs["lr_net_d"] = Mean.scalar(adversary.optimisation.set_learning_rate(iteration), self.device)
         for optimisation in steps.values():
             optimisation.zero_grad()
 
         # The gradients of the whole batch, part by part
         for module in self._frozen:
             module.eval()  # `train` of the network sets it back
-        self._buffers.remember()
         with explained_shortage(batch, iteration, self.device, self._recipe):
+            if self._norms_every and iteration % self._norms_every == 0:
+                logs |= self._term_norms(batch, adversary, iteration)
+            self._buffers.remember()
             terms, objective = self._backward_in_parts(batch, adversary, iteration)
         logs |= {name: Mean.of(term.value_B, term.weight_B) for name, term in terms.items()}
         scale = self._scale.unscale([optimisation.optimizer for optimisation in steps.values()])
@@ -191,6 +212,38 @@ class DMDNetModel(Model):
         self._watch.settle_where_free()
         logs |= {f"grad_norm_{name}": Mean.scalar(norm, self.device) for name, norm in norms.items()}
         return without(logs, skip)
+
+    def _term_norms(self, batch: FaceBatch, adversary: Adversary | None, iteration: int) -> dict[str, Mean]:
+        """Return the norms of the gradients of all terms, each alone, of the batch's first part."""
+        part = batch.rows(slice(-(-len(batch) // self._recipe.accumulate)))
+        faces = face_tensors(part, self.device, self.channels_last)
+        target = (faces.gt_BCHW, faces.gt_boxes_B44)
+        forward = self._forward.module if isinstance(self._forward, DistributedDataParallel) else self._forward
+        with undisturbed(self.networks().values(), self.device) as set_back:
+
+            def terms(name: str) -> dict[str, Term]:
+                set_back()
+                judge = adversary.freeze() if adversary else None
+                with self._autocast():
+                    outputs = weighted_outputs(forward(faces), faces)
+                    return self.objective(outputs, *target, judge, iteration, only=name)
+
+            names = self.objective.term_names(OUTPUTS, adversary is not None, iteration)
+            norms = term_gradient_norms(names, terms, self.optim_g.parameters, self._scale.scale)
+            if not adversary:
+                return norms
+            set_back()
+            with torch.no_grad(), self._autocast():
+                outputs = weighted_outputs(forward(faces), faces)
+            losses = self.objective.adversarial(iteration)
+
+            def terms_d(name: str) -> dict[str, Term]:
+                set_back()
+                with self._autocast():
+                    return adversary.terms(*target, outputs, losses, iteration, bare=True)
+
+            names = adversary.term_names(losses, iteration)
+            return norms | term_gradient_norms(names, terms_d, adversary.optimisation.parameters, self._scale.scale)
 
     def _backward_in_parts(
         self, batch: FaceBatch, adversary: Adversary | None, iteration: int
@@ -258,16 +311,12 @@ class DMDNetModel(Model):
     def _outputs(self, faces: FaceTensors) -> dict[str, Output]:
         result = self._forward(faces)
         self._usage.add(result["generic_weights"])
-        everyone = torch.ones(len(faces.mask_BR))
-        with_references = faces.mask_BR.any(dim=1).float()
-        weights = {"generic": everyone, "specific": with_references}
-        return {
-            name: Output(result[name], weight.to(self.device, non_blocking=True)) for name, weight in weights.items()
-        }
+        self._reading.add(result["reading"])
+        return weighted_outputs(result, faces)
 
     def statistics(self) -> dict[str, float]:
-        """Return the generic dictionary's usage since the last call."""
-        return self._usage.pop()
+        """Return the use of both dictionaries, and what the masks were, since the last call."""
+        return self._usage.pop() | self._reading.pop()
 
     @torch.no_grad()
     def restore(self, batch: FaceBatch, modes: Sequence[str], use_ema: bool = True) -> dict[str, Tensor]:

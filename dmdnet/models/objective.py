@@ -5,7 +5,7 @@ Shape suffixes: B batch, C channels, H W pixels, 4 boxes x 4 corners.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +70,9 @@ class Objective(torch.nn.Module):
         boxes_B44: Tensor,
         discriminator: Judge | None,
         iteration: int,
+        only: str | None = None,
     ) -> dict[str, Term]:
-        """Return `l_g_<loss>_<output>` -> term; target features are computed once for all outputs.
+        """Return `l_g_<loss>_<output>` -> term, or the term called `only`; target features serve all outputs.
 
         Without a discriminator, losses that need one are left out.
         """
@@ -81,11 +82,27 @@ class Objective(torch.nn.Module):
             inputs = LossInput(
                 output.image_BCHW.float(), target_BCHW, boxes_B44, discriminator, target_memo=target_memo
             )
-            for loss_name, loss in self._named():
-                if loss.active(iteration) and (discriminator is not None or not loss.needs_discriminator):
-                    value = loss(inputs)
-                    terms[f"l_g_{loss_name}_{output_name}"] = Term(value, output.weight_B, loss.loss_weight)
+            for loss_name, loss in self._active(discriminator is not None, iteration):
+                name = _term_name(loss_name, output_name)
+                if only in (None, name):
+                    terms[name] = Term(loss(inputs), output.weight_B, loss.loss_weight)
         return terms
+
+    def term_names(self, outputs: Iterable[str], discriminator: bool, iteration: int) -> list[str]:
+        """Return the names of the terms that `forward` gives."""
+        losses = [name for name, _ in self._active(discriminator, iteration)]
+        return [_term_name(loss, output) for output in outputs for loss in losses]
+
+    def _active(self, discriminator: bool, iteration: int) -> list[tuple[str, Any]]:
+        return [
+            (name, loss)
+            for name, loss in self._named()
+            if loss.active(iteration) and (discriminator or not loss.needs_discriminator)
+        ]
+
+
+def _term_name(loss: str, output: str) -> str:
+    return f"l_g_{loss}_{output}"
 
 
 def total(terms: Mapping[str, Term]) -> Tensor:

@@ -118,7 +118,7 @@ def test_outputs_are_those_asked_for(net: DMDNet) -> None:
     assert set(both.generic_weights) == {site.name for site in net.sites}
     for weights in (*both.generic_weights.values(), *both.specific_weights.values()):
         near(weights.sum(-1), torch.ones(2))
-    assert all(mean.shape == (2,) for mean in both.mask_means.values())
+    assert all(item.shape == (2,) for mask in both.masks.values() for item in mask)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def test_steps_lower_the_loss_and_log_every_term(model, batch):
         last = trained.step(faces, iteration)
     assert set(first) == {
         "lr",
+        "lr_net_d",
         "l_g_l1_generic",
         "l_g_l1_specific",
         "l_g_gan_generic",

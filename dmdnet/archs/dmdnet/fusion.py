@@ -6,7 +6,7 @@ Shape suffixes: B batch, C channels, H W pixels, 3 components, N several version
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,26 @@ def _channel_statistics(x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + _EPS).sqrt()
 
 
+class MaskStatistics(NamedTuple):
+    """What is to be seen of one mask of a merge, per sample (B,), detached.
+
+    `outside`: the share of its values that are not in [0, 1], where the specific read is not mixed in but carried
+    beyond itself, or against itself.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    outside: Tensor
+
+    @classmethod
+    def of(cls, mask_BCHW: Tensor) -> MaskStatistics:
+        """Return the statistics of a mask (B, C, H, W)."""
+        mask_BN = mask_BCHW.detach().flatten(1)
+        variance, mean = torch.var_mean(mask_BN, dim=1, correction=0)
+        outside_BN = (mask_BN - 0.5).abs_() > 0.5
+        return cls(mean, variance.sqrt(), outside_BN.float().mean(dim=1))
+
+
 class MergeMask(nn.Module):
     """How much of the specific read to believe, per channel and pixel. Not limited to [0, 1]."""
 
@@ -68,15 +88,15 @@ class ComponentFusion(nn.Module):
 
     def merge(
         self, crop_BCHW: Tensor, specific_BCHW: Tensor, generic_BCHW: Tensor, readable_B: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return mask * specific + (1 - mask) * generic, and the mean of the mask per sample (B,), detached.
+    ) -> tuple[Tensor, MaskStatistics]:
+        """Return mask * specific + (1 - mask) * generic, and what is to be seen of the mask.
 
         Where `readable_B` is False the person has no reference of this component: the generic read is returned.
         """
         mask_BCHW = at_least_float32(self.mask(crop_BCHW, specific_BCHW, generic_BCHW))
         merged_BCHW = mask_BCHW * specific_BCHW + (1 - mask_BCHW) * generic_BCHW
         merged_BCHW = torch.where(readable_B[:, None, None, None], merged_BCHW, generic_BCHW)
-        return merged_BCHW, mask_BCHW.detach().mean(dim=(1, 2, 3))
+        return merged_BCHW, MaskStatistics.of(mask_BCHW)
 
     def fuse(self, crop_BCHW: Tensor, aligned_BCHW: Tensor) -> Tensor:
         """Return confidence * aligned + crop, the confidence read from their difference."""
@@ -101,20 +121,20 @@ class MemoryFusion(nn.Module):
         specific: Mapping[str, DictionaryRead],
         generic: Mapping[str, DictionaryRead],
         readable_B3: Tensor,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the merged patches by site, and the means of their masks (B,), detached.
+    ) -> tuple[dict[str, Tensor], dict[str, MaskStatistics]]:
+        """Return the merged patches by site, and what is to be seen of their masks.
 
         `readable_B3` is False where a person has no reference of a component; the generic read stands in there.
         """
-        merged, means = {}, {}
+        merged, masks = {}, {}
         for site in self.sites:
-            merged[site.name], means[site.name] = self._at(site.name).merge(
+            merged[site.name], masks[site.name] = self._at(site.name).merge(
                 face.crops[site.name],
                 specific[site.name].values,
                 generic[site.name].values,
                 readable_B3[:, site.component_index],
             )
-        return merged, means
+        return merged, masks
 
     def paste(self, face: EncodedFace, versions: Sequence[Mapping[str, Tensor]]) -> list[Tensor]:
         """Return the features at strides 2, 4, 8 with the patches of every version pasted, (N, C, H, W).

@@ -22,7 +22,7 @@ from dmdnet.archs.dmdnet.checks import check_faces, check_outputs, check_referen
 from dmdnet.archs.dmdnet.decoder import Decoder
 from dmdnet.archs.dmdnet.dictionary import GenericDictionary, KeyValueHeads, read_specific
 from dmdnet.archs.dmdnet.encoder import EncodedFace, FeatureEncoder
-from dmdnet.archs.dmdnet.fusion import MemoryFusion
+from dmdnet.archs.dmdnet.fusion import MaskStatistics, MemoryFusion
 from dmdnet.archs.dmdnet.layout import NetworkSize, site_boxes
 from dmdnet.archs.dmdnet.specific_dictionary import SpecificDictionary
 from dmdnet.errors import BoxError, NetworkInputError
@@ -38,7 +38,7 @@ class DMDNetOutput:
     specific: Tensor | None
     generic_weights: dict[str, Tensor] = field(default_factory=dict)  # (B, S), rows sum to 1
     specific_weights: dict[str, Tensor] = field(default_factory=dict)  # (B, R), rows sum to 1, or 0: no reference
-    mask_means: dict[str, Tensor] = field(default_factory=dict)  # (B,), how far the specific read is believed
+    masks: dict[str, MaskStatistics] = field(default_factory=dict)  # (B,), how far the specific read is believed
 
 
 @ARCHS.register()
@@ -95,20 +95,18 @@ class DMDNet(nn.Module):
         generic = self.generic.read(face.queries)
         patches = {"generic": {name: read.values for name, read in generic.items()}}
         specific_weights: dict[str, Tensor] = {}
-        mask_means: dict[str, Tensor] = {}
+        masks: dict[str, MaskStatistics] = {}
         if dictionary is not None and "specific" in wanted:
             specific = read_specific(face.queries, dictionary, self.size)
             readable_B3 = dictionary.valid_B3R.any(-1)
-            patches["specific"], mask_means = self.fusion.merge(face, specific, generic, readable_B3)
+            patches["specific"], masks = self.fusion.merge(face, specific, generic, readable_B3)
             specific_weights = {name: read.weights.detach() for name, read in specific.items()}
         # All versions in one run: each convolution makes one power iteration a forward in training.
         styles = self.fusion.paste(face, [patches[name] for name in wanted])
         pictures = self.decoder(face.features[-1], styles).chunk(len(wanted))
         restored = dict(zip(wanted, pictures, strict=True))
         generic_weights = {name: read.weights.detach() for name, read in generic.items()}
-        return DMDNetOutput(
-            restored.get("generic"), restored.get("specific"), generic_weights, specific_weights, mask_means
-        )
+        return DMDNetOutput(restored.get("generic"), restored.get("specific"), generic_weights, specific_weights, masks)
 
     def enrol(self, refs: Tensor, boxes: Tensor, mask: Tensor | None = None) -> SpecificDictionary:
         """Encode the references of people.
