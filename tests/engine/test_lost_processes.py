@@ -30,8 +30,9 @@ pytestmark = pytest.mark.slow
 def write(option_file):
     """Write a run with many iterations, each saved."""
 
-    def build(name, *, total=100_000, batch=2, workers=0, lr=1e-3, **sections):
-        path = option_file(name, logger={"save_checkpoint_freq": 2, "print_freq": 1, "use_tb_logger": False})
+    def build(name, *, total=100_000, batch=2, workers=0, lr=1e-3, gan_start=None, **sections):
+        logger = {"save_checkpoint_freq": 2, "print_freq": 1, "use_tb_logger": False}
+        path = option_file(name, gan_start=gan_start, logger=logger)
         content = yaml.safe_load(path.read_text())
         content["train"]["total_iter"] = total
         content["datasets"]["train"] |= {"batch_size_per_gpu": batch, "num_worker_per_gpu": workers}
@@ -144,23 +145,43 @@ def test_a_killed_worker_ends_the_run_with_a_reason(write):
     assert re.search(r"DataLoader worker .* killed by signal", rank_log(run_of(path).root, 0).read_text())
 
 
-def weights_of(path, iteration):
-    weights = run_of(path).load(iteration)[0]
-    return {**weights["net_g"]["params"], **{f"ema.{k}": v for k, v in weights["net_g"]["params_ema"].items()}}
+def flat(value, prefix=""):
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {name: leaf for key, item in items for name, leaf in flat(item, f"{prefix}/{key}").items()}
+    return {prefix: value} if isinstance(value, torch.Tensor) else {}
 
 
-def test_torchrun_restarts_and_ends_with_the_same_weights(write):
-    whole, lost = write("undisturbed", total=30), write("lost", total=30)
+def state_of(path, iteration):
+    """Return every tensor of a checkpoint: networks, average, optimisers."""
+    weights, state = run_of(path).load(iteration)
+    return flat({"weights": weights, "model": state["model"]})
+
+
+def test_torchrun_restarts_after_each_lost_rank_and_ends_with_the_same_bytes(write):
+    """In the discriminator's warm-up and after it, with two parts a step, a worker, and saves in the background."""
+    whole, lost = (write(name, total=60, workers=1, gan_start=12) for name in ("undisturbed", "lost"))
+    for path in (whole, lost):
+        content = yaml.safe_load(path.read_text())
+        content["train"]["accumulate"] = 2
+        content["logger"] |= {"async_save": True, "keep_last": 2}
+        path.write_text(yaml.safe_dump(content))
     with launched(whole) as process:
-        process.communicate(timeout=120)
-        assert process.returncode == 0
-    with launched(lost, restarts=3) as process:
-        os.kill(children(process.pid)[1], signal.SIGKILL)
-        output = process.communicate(timeout=120)[0]
+        output = process.communicate(timeout=200)[0]
         assert process.returncode == 0, output[-3000:]
-    assert "continuing " in output
-    pair = weights_of(whole, 30), weights_of(lost, 30)
+    with launched(lost, restarts=3) as process:
+        for rank, reached in ((1, 2), (0, 20)):  # rank 0 holds the lock and saves
+            deadline = time.monotonic() + 120
+            while max(run_of(lost).iterations()) < reached:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            os.kill(children(process.pid)[rank], signal.SIGKILL)
+        output = process.communicate(timeout=200)[0]
+        assert process.returncode == 0, output[-3000:]
+    assert output.count("continuing ") == 2
+    pair = state_of(whole, 60), state_of(lost, 60)
     assert pair[0].keys() == pair[1].keys()
+    assert any("optim_d" in name for name in pair[0])
     assert [name for name in pair[0] if not torch.equal(pair[0][name], pair[1][name])] == []
 
 
