@@ -88,13 +88,10 @@ class FaceComparison(Metric):
         )
         if self.against == "target":
             return self.compare(pred_BD, self._target(inputs))
-        owner_N, refs_ND = remembered(inputs.target_memo, (self.key, "references"), lambda: self._references(inputs))
-        value_N = self.compare(pred_BD[owner_N], refs_ND)
-        known_N = value_N.isfinite()
-        zero_B = torch.zeros(len(pred_BD), dtype=torch.float64, device=value_N.device)
-        count_B = zero_B.index_add(0, owner_N, known_N.double())
-        total_B = zero_B.index_add(0, owner_N, torch.where(known_N, value_N, 0.0))
-        return torch.where(count_B > 0, total_B / count_B.clamp(min=1), torch.nan)
+        mask_BR, refs_ND = remembered(inputs.target_memo, (self.key, "references"), lambda: self._references(inputs))
+        value_BR = torch.full(mask_BR.shape, torch.nan, dtype=torch.float64, device=pred_BD.device)
+        value_BR[mask_BR] = self.compare(pred_BD[mask_BR.nonzero()[:, 0]], refs_ND)
+        return value_BR.nanmean(dim=1)
 
     def _pred_place(self, inputs: MetricInput) -> Tensor | None:
         return pred_landmarks(self.recipe, inputs, self.landmarks, self.face_backend) if self.aligned else None
@@ -121,17 +118,17 @@ class FaceComparison(Metric):
         return torch.where(found_B682.isfinite(), found_B682, given_B682)
 
     def _references(self, inputs: MetricInput) -> tuple[Tensor, Tensor]:
-        """Return which picture of the batch each reference belongs to (N,), and the vector of each (N, D)."""
+        """Return where there are references (B, R), and the vector of each of these N, (N, D)."""
         refs = inputs.references
         if refs is None:
             raise DataError(f"{self.recipe}: needs references, which this set does not have")
-        owner_N, row_N = refs.mask_BR.to(refs.images_BRCHW.device).nonzero(as_tuple=True)
+        mask_BR = refs.mask_BR.to(refs.images_BRCHW.device)
         place = None
         if self.aligned:
             if refs.landmarks_BR682 is None:
                 raise DataError(f"{self.recipe}: needs the references' landmarks, which this set does not have")
-            place = refs.landmarks_BR682[owner_N, row_N]
-        return owner_N, self._known_or_new(refs.images_BRCHW[owner_N, row_N], place)
+            place = refs.landmarks_BR682[mask_BR]
+        return mask_BR, self._known_or_new(refs.images_BRCHW[mask_BR], place)
 
     def _known_or_new(self, pictures_NCHW: Tensor, landmarks_N682: Tensor | None) -> Tensor:
         """Return the vectors as `_in_parts` does, and keep them: one picture is a reference of many others.
