@@ -74,15 +74,19 @@ def table(
         if len(row) != len(heads):
             raise ValueError(f"a row has {len(row)} cells, the table {len(heads)} columns")
     sortable = sortable and len(rows) > 1
+    name = caption or label or "Table"
     made = element(
         "table",
-        element("caption", caption) if caption else None,
         element("thead", element("tr", *(_head(head, sortable) for head in heads))),
         element("tbody", *(_row(row, heads) for row in rows)),
         class_="sortable" if sortable else None,
+        aria_label=name,
     )
-    # a region that can be scrolled has to be reachable by the keyboard
-    return element("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption or label or "Table")
+    # a region that can be scrolled has to be reachable by the keyboard; the caption stays where it is
+    scrolled = element(
+        "div", made, class_="scroll", tabindex="0", role="region", aria_label=f"{name}, scrolls sideways"
+    )
+    return join(element("div", caption, class_="table-title") if caption else None, scrolled)
 
 
 def format_number(value: float | None, *, signed: bool = False) -> str:
