@@ -1,4 +1,4 @@
-"""`python -m dmdnet runs [ROOT]`: the runs, how far they are, and how good."""
+"""`python -m dmdnet runs [ROOT]`: the runs, how far they are, and how good; `--report NAME`: the page of one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "root", nargs="?", type=Path, default=Path("experiments"), metavar="ROOT", help="(default: %(default)s)"
     )
+    parser.add_argument("--report", metavar="NAME", help="write the page of this run, report.html in its folder")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table."""
+    """Print the table, or write a page."""
     from dmdnet.engine.run_list import HEADER, list_runs
+
+    if arguments.report is not None:
+        from dmdnet.engine.run_report import write_run_report
+
+        print(write_run_report(arguments.root / arguments.report))
+        return 0
 
     runs = list_runs(arguments.root)
     rows = [HEADER, *(run.cells() for run in runs)]

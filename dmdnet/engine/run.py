@@ -10,6 +10,7 @@ from pathlib import Path
 from dmdnet.config.options import Options
 from dmdnet.engine.distributed import World
 from dmdnet.engine.history import append_validation, read_validations
+from dmdnet.engine.pictures import write_samples
 from dmdnet.engine.saving import Saver
 from dmdnet.engine.scalars import validation_names
 from dmdnet.engine.signals import StopRequest
@@ -96,10 +97,17 @@ class Run:
             self.leave_if_stopped(iteration, draws, saved, unjudged=True)
             raise
         if self.world.main:
-            append_validation(self.saver.checkpoints.root, iteration, values)
-            self.trackers.scalars(validation_names(values), iteration)
+            self._show(values, iteration)
         if self._is_best(values, iteration) and not saved:
             self.save(iteration, draws, unjudged=False)
+
+    def _show(self, values: Mapping[str, float], iteration: int) -> None:
+        folder = self.saver.checkpoints.root
+        append_validation(folder, iteration, values)
+        self.trackers.scalars(validation_names(values), iteration)
+        for name, samples in self.validation.samples.items():
+            write_samples(folder, name, samples, iteration)
+            self.trackers.picture(f"val/{name}", samples.grid_CHW, iteration)
 
     def judge_late(self, iteration: int, draws: int) -> None:
         """Validate a checkpoint that was stopped before the end of its validation, unless its values are known."""

@@ -21,7 +21,7 @@ from dmdnet.registry import METRICS
 State = Literal["running", "finished", "stopped", "failed"]
 _CONTROLS = ("input", "wrong_person")  # modes that are compared with and do not judge a network
 _TAIL = 65536
-_STOPPED = r"stopped by signal \d+ after iteration \d+.*\n(?:.*: (?:tracker|report) .*\n)*\Z"
+_STOPPED = r"stopped by signal \d+ after iteration \d+.*\n(?:.*: (?:tracker |report: ).*\n)*\Z"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def list_runs(root: Path) -> list[RunSummary]:
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder; give the one that path.experiments_root names")
     folders = [entry for entry in root.iterdir() if entry.is_dir()]
-    runs = [summarise_run(folder) for folder in folders if _logs(folder) or (folder / "training_states").is_dir()]
+    runs = [summarise_run(folder) for folder in folders if run_logs(folder) or (folder / "training_states").is_dir()]
     return sorted(runs, key=lambda run: (-run.changed, run.name))
 
 
@@ -64,7 +64,7 @@ def summarise_run(folder: Path) -> RunSummary:
     A run is running while its lock is held; finished when its last iteration has a checkpoint; stopped when its log
     ends with the signal; else it failed: by an error, or killed without a word.
     """
-    options = _options(folder)
+    options = read_options(folder)
     total = options.train.total_iter if options and options.train else None
     saved = max(CheckpointFolder(folder).iterations(), default=0)
     tail = _tail(folder)
@@ -79,7 +79,7 @@ def summarise_run(folder: Path) -> RunSummary:
     return RunSummary(folder.name, state, max([saved, *logged[-1:]]), total, _best(folder, options), _changed(folder))
 
 
-def _options(folder: Path) -> Options | None:
+def read_options(folder: Path) -> Options | None:
     """Return the run's options; None where there are none, or of a version that this one does not read."""
     try:
         return load_options(folder / "options.yml") if (folder / "options.yml").is_file() else None
@@ -87,13 +87,14 @@ def _options(folder: Path) -> Options | None:
         return None
 
 
-def _logs(folder: Path) -> list[Path]:
+def run_logs(folder: Path) -> list[Path]:
+    """Return the logs of a run, one a start, in order."""
     return sorted(folder.glob("train_*.log"))
 
 
 def _tail(folder: Path) -> str:
     """Return the end of the newest log."""
-    logs = _logs(folder)
+    logs = run_logs(folder)
     if not logs:
         return ""
     with open(logs[-1], "rb") as file:
@@ -130,5 +131,5 @@ def _metric_of(options: Options, names: list[str]) -> tuple[str | None, bool]:
 
 
 def _changed(folder: Path) -> float:
-    files = [*_logs(folder), folder / HISTORY, *(folder / "training_states").glob("*.json")]
+    files = [*run_logs(folder), folder / HISTORY, *(folder / "training_states").glob("*.json")]
     return max((path.stat().st_mtime for path in files if path.exists()), default=folder.stat().st_mtime)

@@ -26,6 +26,7 @@ from dmdnet.engine.retention import Best
 from dmdnet.engine.run import Run, global_batch, is_judged
 from dmdnet.engine.run_folder import Resume, find_resume, log_option_changes, run_folder, write_description
 from dmdnet.engine.run_lock import run_lock
+from dmdnet.engine.run_report import reported
 from dmdnet.engine.saving import Saver
 from dmdnet.engine.scalars import grouped, in_line, site_means
 from dmdnet.engine.signals import stop_requests
@@ -107,7 +108,11 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
             means, clock = RunningMeans(), Clock(start, recipe.total_iter)
 
             # The loop
-            with tracked(root, start, options, world) as trackers, Saver(checkpoints, options.logger, best) as saver:
+            with (
+                reported(root, world),
+                tracked(root, start, options, world) as trackers,
+                Saver(checkpoints, options.logger, best) as saver,
+            ):
                 run = Run(options, world, model, saver, stop, validation, trackers)
                 if unjudged:  # it was stopped before or during the validation that belongs to this iteration
                     run.judge_late(start, draws)

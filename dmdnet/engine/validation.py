@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from dmdnet.config.options import Options
 from dmdnet.data.batch import FaceBatch
 from dmdnet.engine.distributed import World
+from dmdnet.engine.pictures import Samples, restored_samples
 from dmdnet.engine.signals import StopRequest
 from dmdnet.evaluation.runner import evaluate
 from dmdnet.evaluation.summary import MEANS_ONLY, summarise
@@ -40,6 +44,7 @@ class Validation:
         self._world = world
         self._stop = stop
         self._out_dir = out_dir
+        self.samples: dict[str, Samples] = {}  # of the last run, by set; on rank 0
         self._metrics = {name: METRICS.build(metric) for name, metric in options.val.metrics.items()}
 
     def due(self, iteration: int, last: bool) -> bool:
@@ -54,9 +59,10 @@ class Validation:
             Stopped: a signal came; there are no values.
         """
         found: dict[str, float] = {}
+        self.samples = {}
         for set_name, loader in self._loaders.items():
             evaluation = evaluate(
-                lambda batch, modes: model.restore(batch, modes),
+                partial(self._restore, model, set_name),
                 self._until_stopped(loader),
                 metrics=self._metrics,
                 modes=self._options.val.modes,
@@ -76,6 +82,13 @@ class Validation:
             )
             found |= {f"val_{set_name}/{name}": value for name, value in means.items()}
         return found
+
+    def _restore(self, model: Model, set_name: str, batch: FaceBatch, modes: Sequence[str]) -> dict[str, Tensor]:
+        """Let the model restore; keep the first faces of a set, to be looked at."""
+        restored = model.restore(batch, modes)
+        if self._world.main and set_name not in self.samples:
+            self.samples[set_name] = restored_samples(batch, restored)
+        return restored
 
     def _until_stopped(self, loader: Any) -> Iterator[FaceBatch]:
         """Yield a loader's batches; ranks with fewer of them than others go on asking."""

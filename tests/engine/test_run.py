@@ -43,7 +43,7 @@ def run_of(rank=0, fails=False, others=0, settled=None):
     world = Others(rank=rank, size=2)
     object.__setattr__(world, "value", others)
     model = SimpleNamespace(settle=lambda: settled.append(rank) if settled is not None else None)
-    validation = SimpleNamespace(run=lambda model, iteration: {})
+    validation = SimpleNamespace(run=lambda model, iteration: {}, samples={})
     return Run(None, world, model, Saving(fails), StopRequest(), validation, Trackers())
 
 
