@@ -1,5 +1,6 @@
 """Bootstrap intervals over people."""
 
+import itertools
 import math
 
 import numpy as np
@@ -73,3 +74,39 @@ def test_fewer_than_two_people_have_no_interval(values, n):
 def test_many_people_fit_in_memory():
     interval = bootstrap_mean(np.arange(5000.0).tolist(), people(5000), seed=0, resamples=1000)
     assert interval.low < interval.mean < interval.high
+
+
+def test_few_people_against_every_way_to_draw_them():
+    values, names = [1.0, 2.0, 6.0, 3.0, 9.0, 10.0], ["a", "a", "b", "c", "c", "d"]
+    of_person = {"a": [1.0, 2.0], "b": [6.0], "c": [3.0, 9.0], "d": [10.0]}
+    means = [
+        np.mean([value for person in drawn for value in of_person[person]])
+        for drawn in itertools.product("abcd", repeat=4)
+    ]
+    interval = bootstrap_mean(values, names, seed=0, resamples=40_000)
+    assert (interval.low, interval.high) == pytest.approx(np.quantile(means, (0.025, 0.975)), abs=0.02)
+
+
+def test_one_picture_each_agrees_with_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    values = np.random.default_rng(6).exponential(2, 60)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
+    interval = bootstrap_mean(values, people(60), seed=0, resamples=20_000)
+    assert (interval.low, interval.high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+
+
+def test_kept_draws_change_nothing():
+    values = np.random.default_rng(7).normal(size=3000)
+    kept = bootstrap_mean(values, people(3000), seed=5, resamples=2000)
+    assert bootstrap_mean(values, people(3000), seed=5, resamples=2000) == kept
+    drawn_in_pieces = bootstrap_mean(values, people(3000), seed=5, resamples=3000)
+    assert drawn_in_pieces.low == pytest.approx(kept.low, abs=0.003)
+
+
+def test_fewer_than_ten_people_are_covered_less_often_than_said():
+    rng = np.random.default_rng(8)
+    inside = 0
+    for trial in range(300):
+        interval = bootstrap_mean(rng.normal(size=5), people(5), seed=trial, resamples=300)
+        inside += interval.low <= 0 <= interval.high
+    assert inside < 0.9 * 300  # which is why the reports say so
