@@ -83,6 +83,7 @@ def weights_folder(drawn_weights_folder, monkeypatch):
         monkeypatch.setitem(WEIGHTS, name, replace(WEIGHTS[name], sha256=None))
     for name, (loader, build) in SMALLER.items():
         monkeypatch.setattr(loader, lambda path, name=name, build=build: seeded(build, len(name)))
+    monkeypatch.setattr("dmdnet.features.parsing.SIDE", 64)
     for name in ("detect", "embed"):
         monkeypatch.setattr(DlibBackend, name, globals()[f"quick_{name}"])
     return drawn_weights_folder

@@ -1,5 +1,6 @@
 """What every registered metric must do; a new metric gets these tests by being registered."""
 
+import functools
 import math
 from dataclasses import replace
 from typing import Literal, get_args, get_origin
@@ -69,6 +70,7 @@ def set_metric(request, build):
     return build(*request.param)
 
 
+@functools.cache
 def faces(size, count=3, seed=0):
     """Return drawn faces of several people: pictures, boxes, landmarks."""
     found = [draw_face(Identity.sample(seed, person), Shot.sample(seed, person, 1), size) for person in range(count)]
