@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import torch
 
 from dmdnet.data.batch import FaceBatch
+from dmdnet.data.samples import collate
+from dmdnet.data.sampling import Draw
+from dmdnet.errors import DataError
 from dmdnet.evaluation.gather import gather_all
-from dmdnet.evaluation.records import Sample
+from dmdnet.evaluation.methods.base import Method
+from dmdnet.evaluation.records import Evaluation, Sample
 from dmdnet.evaluation.restoring import Restored
 from dmdnet.evaluation.scoring import Scores
 from dmdnet.images import to_hwc
 
 MAX_REFERENCES = 4
+logger = logging.getLogger(__name__)
 
 
 def take_samples(
@@ -42,6 +50,39 @@ def choose_samples(samples: Sequence[Sample], limit: int) -> tuple[Sample, ...]:
     mine = [sample for sample in samples if chosen.get(sample.identity) == sample.name]
     found = {sample.identity: sample for theirs in gather_all(mine) for sample in theirs}
     return tuple(found[identity] for identity in chosen)
+
+
+@torch.no_grad()
+def make_samples(
+    keys: Sequence[tuple[str, str]],
+    evaluation: Evaluation,
+    dataset: Any,
+    methods: Sequence[Method],
+    device: torch.device | str,
+) -> tuple[Sample, ...]:
+    """Return pictures of an evaluation, made once more: a run before, or another rank, may have scored them.
+
+    Args:
+        keys: identity and name; one that cannot be read any more is left out, with a line in the log.
+        dataset: of the set; see `data.face_dataset`.
+        methods: that the set was evaluated with, still set up for it.
+    """
+    places = {key: record for record in range(len(dataset)) if (key := dataset.key(record)) in set(keys)}
+    values = {(record.key, record.method): record.values for record in evaluation.pictures}
+    samples = []
+    for key in keys:
+        try:
+            batch = collate([dataset[Draw(places[key], places[key])]]).to(device)
+        except DataError as error:
+            logger.warning("%s is not shown: %s", key[1], error)
+            continue
+        restored: dict[str, Restored] = {}
+        for method in methods:
+            columns = [info.name for info in method.columns if info.name in evaluation.methods]
+            restored |= method.restore(batch, columns) if columns else {}
+        scores = {column: Scores((dict(values[key, column]),), ({},)) for column in restored}
+        samples.append(_sample(0, batch, restored, scores))
+    return tuple(samples)
 
 
 def _keys(samples: Sequence[Sample]) -> list[tuple[str, str]]:
