@@ -25,7 +25,7 @@ TABLE = "table.txt"
 
 
 def write_report(
-    evaluations: Sequence[Evaluation], out_dir: Path, settings: SummarySettings | None = None, *, seed: int = 0
+    evaluations: Sequence[Evaluation], out_dir: Path, settings: SummarySettings | None = None
 ) -> list[SummaryRecord]:
     """Write `summary.json`, `table.txt`, `tables.md`, `tables.tex` and, per set, CSV files and a sheet of pictures.
 
@@ -33,12 +33,11 @@ def write_report(
     written atomically. Files that are not named here are left alone.
 
     Args:
-        settings: of intervals, tests and breakdown; left out, the usual ones with `seed`.
+        settings: of intervals, tests and breakdown; left out, the usual ones.
 
     Returns:
         The records of `summary.json`.
     """
-    settings = settings or SummarySettings(seed=seed)
     records = [record for evaluation in evaluations for record in summarise(evaluation, settings)]
     out_dir.mkdir(parents=True, exist_ok=True)
     for evaluation in evaluations:

@@ -69,13 +69,13 @@ class SummarySettings:
 MEANS_ONLY = SummarySettings(resamples=0, permutations=0, quarters=False)
 
 
-def summarise(evaluation: Evaluation, settings: SummarySettings | None = None, *, seed: int = 0) -> list[SummaryRecord]:
+def summarise(evaluation: Evaluation, settings: SummarySettings | None = None) -> list[SummaryRecord]:
     """Return the means of every method and metric, then the differences of pairs of methods, then those of quarters.
 
     A metric that could not be computed has a record for every method, with `mean` None and the remedy in `note`.
     P-values are corrected for the number of pairs, within one set and one metric (Holm).
     """
-    summary = _Summary(evaluation, settings or SummarySettings(seed=seed))
+    summary = _Summary(evaluation, settings or SummarySettings())
     all_of_it = whole(summary.scores)
     pairs = pairs_of(summary.scores.infos, summary.settings.pairs)
     compared = [metric for metric in evaluation.metrics if not metric.of_set and not metric.unavailable]

@@ -1,6 +1,6 @@
 """The records of `summary.json`: one number each, with everything that it takes to judge and to cite it.
 
-`docs/benchmark.md` documents the fields for readers of the file; `SCHEMA_VERSION` goes up when their meaning changes.
+`docs/benchmark.md` documents the fields for readers of the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ QUESTIONS: dict[Question, str] = {
     "methods": "methods against each other",
     "asked": "pairs that the option file asks for",
 }
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
