@@ -56,5 +56,5 @@ def check_side(recipe: str, picture_BCHW: Tensor, smallest: int) -> None:
     if min(picture_BCHW.shape[-2:]) < smallest:
         raise DataError(
             f"{recipe}: a picture of {tuple(picture_BCHW.shape[-2:])} pixels is smaller than {smallest}x{smallest}, "
-            "which its 11x11 window needs; leave this metric out for such pictures"
+            "the least that it works on; leave this metric out for such pictures"
         )

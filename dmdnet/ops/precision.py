@@ -50,6 +50,22 @@ def full_float32_products(device: torch.device) -> Iterator[None]:
         _full_precision.leave()
 
 
+@contextmanager
+def torchs_own_precision(device: torch.device) -> Iterator[None]:
+    """Let convolutions be as torch has them at first, for libraries that use its older switch; autocast not reach.
+
+    torch raises where the older switch is looked at after the newer one was turned.
+    """
+    switch = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = switch.fp32_precision
+    switch.fp32_precision = "tf32"
+    try:
+        with without_autocast(device):
+            yield
+    finally:
+        switch.fp32_precision = before
+
+
 class _FullPrecision:
     """The switches of the process, and how many threads want them at full precision."""
 

@@ -171,7 +171,7 @@ def test_components_use_the_boxes_that_are_there():
 
 
 def test_a_picture_smaller_than_the_window_is_refused():
-    with pytest.raises(DataError, match="11x11 window"):
+    with pytest.raises(DataError, match="smaller than 11x11"):
         SSIM()(MetricInput(flat(1, 10, 48), flat(1, 10, 48)))
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dmdnet.ops import component_patches
-from dmdnet.ops.precision import set_matmul_precision
+from dmdnet.ops.precision import full_float32_products, set_matmul_precision, torchs_own_precision
 
 SWITCHES = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
 
@@ -39,3 +39,19 @@ def test_crops_and_pasting_keep_all_bits(monkeypatch):
     component_patches.paste_components(features, crop, boxes)
     assert seen == ["ieee", "ieee"]
     assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+
+
+@pytest.mark.parametrize("precision", ["high", "highest"])
+def test_a_library_with_torchs_older_switch_can_look_at_it(precision):
+    set_matmul_precision(precision)
+    before = torch.backends.cudnn.conv.fp32_precision
+    with torchs_own_precision(torch.device("cpu")), torch.backends.cudnn.flags(enabled=True):
+        pass
+    assert torch.backends.cudnn.conv.fp32_precision == before
+
+
+def test_full_precision_reaches_convolutions():
+    set_matmul_precision("high")
+    with full_float32_products(torch.device("cpu")):
+        assert [switch.fp32_precision for switch in SWITCHES] == ["ieee", "ieee"]
+    assert [switch.fp32_precision for switch in SWITCHES] == ["tf32", "tf32"]
