@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dmdnet.errors import ConfigError
 from dmdnet.faces.backend import DEFAULT_BACKEND
 from dmdnet.faces.template import template_landmarks
 from dmdnet.features.arcface import FaceEmbedding
@@ -41,6 +42,9 @@ class IdentitySimilarity(FaceComparison):
             detector can fail on it, or `found` on it and on the target, as other evaluations do; then a restored
             picture on which no face is found has no value. References keep their own landmarks.
         face_backend: what finds it.
+
+    Raises:
+        ConfigError: `landmarks: found` with `crop: centre`, which takes no landmarks.
     """
 
     embedding: FaceEmbedding
@@ -55,6 +59,8 @@ class IdentitySimilarity(FaceComparison):
         face_backend: str = DEFAULT_BACKEND,
     ) -> None:
         super().__init__(against=against, landmarks=landmarks, face_backend=face_backend, aligned=crop == "5pt")
+        if landmarks == "found" and not self.aligned:
+            raise ConfigError("IdentitySimilarity: crop: centre takes no landmarks; leave out landmarks: found")
         self.recogniser: Recogniser = recogniser
         self.crop = crop
         name = "ids" if against == "target" else "ids_ref"

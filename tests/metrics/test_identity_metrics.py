@@ -206,6 +206,11 @@ def test_an_unknown_back_end_is_told_before_the_run(folder):
         build(folder, landmarks="found", face_backend="dlip")
 
 
+def test_a_crop_without_landmarks_looks_for_none(folder):
+    with pytest.raises(ConfigError, match="crop: centre takes no landmarks"):
+        build(folder, crop="centre", landmarks="found")
+
+
 def test_what_is_missing_is_named(folder, inputs):
     with pytest.raises(DataError, match="needs landmarks"):
         build(folder)(replace(inputs, landmarks_B682=None))
