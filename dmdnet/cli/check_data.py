@@ -40,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if (arguments.manifest is None) == (arguments.opt is None):
         raise ConfigError("check-data: give either a manifest or -opt FILE")
+    if arguments.workers < 0:
+        raise ConfigError(f"check-data: --workers {arguments.workers}: 0 (this process) or more")
     if arguments.overrides and arguments.opt is None:
         raise ConfigError("check-data: --set changes the options of an option file; give -opt FILE")
     sets = _of_options(arguments.opt, arguments.overrides) if arguments.opt else _of_manifest(arguments.manifest)

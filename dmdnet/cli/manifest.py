@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from dmdnet.errors import ConfigError
+
 HELP = "show what is in a manifest: faces, people, splits, what is known; write it as a CSV file"
 
 
@@ -23,6 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     from dmdnet.data.manifest.inspection import describe_manifest, write_csv
     from dmdnet.data.storage import DiskStorage
 
+    if arguments.rows < 0:
+        raise ConfigError(f"manifest: --rows {arguments.rows}: 0 or more")
     # its pictures need not be here to look at it
     table = read_manifest(arguments.file, DiskStorage(Path(arguments.file).parent), verify_digest=arguments.verify)
     print(describe_manifest(table, read_metadata(arguments.file), arguments.rows))

@@ -43,6 +43,8 @@ def open_source(source: str | os.PathLike[str], *, layout: str | None = None, sp
     else:
         component = _component(layout or _layout(path), path)
     table: Manifest = LAYOUTS.build(component).manifest()
+    if layout is None:
+        _check_people(path, table)
     if split is None:
         return table
     chosen = table.split == SPLITS.index(split)
@@ -56,6 +58,19 @@ def _layout(path: Path) -> str:
     if not keys:
         raise DataError(f"{path}: holds no picture; {_SOURCES} is needed")
     return "PersonFoldersLayout" if any("/" in key for key in keys) else "FFHQLayout"
+
+
+def _check_people(path: Path, table: Manifest) -> None:
+    """Raise DataError when the only person's folder holds folders: it is a data set's `images` much more likely."""
+    if len(table.identities) != 1:
+        return
+    person, start = table.identities[0], f"{table.identities[0]}/"
+    inner = {name.removeprefix(start).split("/")[0] for name in table.text["name"] if name.count("/") > 1}
+    if len(inner) > 1:
+        raise DataError(
+            f"{path}: all its pictures lie in {path / person}, in {len(inner)} folders; if those are the people, give "
+            f"{path / person}, and if all of them show one person, say --layout PersonFoldersLayout"
+        )
 
 
 def _component(layout: str, path: Path) -> Component:

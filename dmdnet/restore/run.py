@@ -75,8 +75,9 @@ def restore_photograph(
     _check_request(photo_path, out, face, output, save_faces)
     photo = read_image(photo_path)
     chosen_device = choose_device(device)
+    network, face_backend = load_network(weights), get_backend(backend)
     with _named(weights):
-        restorer = Restorer(load_network(weights), get_backend(backend), chosen_device)
+        restorer = Restorer(network, face_backend, chosen_device)
     people = None
     if references is not None:
         people = read_references(references, restorer.backend, restorer.image_size, exclude=photo_path)

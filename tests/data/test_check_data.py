@@ -325,3 +325,7 @@ class TestCommand:
     def test_wants_one_of_the_two(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["check-data"]) == 2
         assert "either a manifest or -opt FILE" in capsys.readouterr().err
+
+    def test_a_number_of_workers_that_cannot_be(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["check-data", "x.manifest", "--read", "--workers", "-1"]) == 2
+        assert "--workers -1: 0 (this process) or more" in capsys.readouterr().err

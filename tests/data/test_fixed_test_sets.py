@@ -167,6 +167,14 @@ def test_a_table_keeps_what_it_knows_and_references_are_not_degraded(root, tmp_p
         open_source(root, split="val")
 
 
+def test_a_folder_above_the_people_is_not_one_person(root, tmp_path):
+    shutil.copytree(root, tmp_path / "set" / "images")
+    with pytest.raises(DataError, match=r"all its pictures lie in .*images, in 2 folders; if those are the people"):
+        open_source(tmp_path / "set")
+    assert len(open_source(tmp_path / "set", layout="PersonFoldersLayout").identities) == 1
+    assert len(open_source(tmp_path / "set" / "images").identities) == 2
+
+
 def test_other_sizes_and_formats_become_png(tmp_path):
     write_celebref(tmp_path, {"Ann Lee": 1}, size=128)
     folder = tmp_path / "images/Ann Lee"

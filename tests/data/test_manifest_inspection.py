@@ -28,6 +28,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_is_printed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["manifest", str(file), "--rows", "-1"]) == 2
+    assert main(["manifest", str(file.parent)]) == 2
+    assert "give the file in it" in capsys.readouterr().err
     assert main(["manifest", str(file), "--rows", "2", "--verify"]) == 0  # the folder of pictures is not there
     text = capsys.readouterr().out
     lines = [line.split() for line in text.splitlines()]

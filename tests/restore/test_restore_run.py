@@ -47,6 +47,14 @@ def test_without_references_the_output_is_generic_and_repeats(tmp_path, photo, w
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
+def test_weights_that_the_face_library_lacks_are_not_laid_to_the_network(tmp_path, photo, weights, monkeypatch):
+    monkeypatch.setenv("DMDNET_WEIGHTS", str(tmp_path / "none"))
+    with pytest.raises(WeightsError) as caught:
+        restore_photograph(photo, weights, tmp_path / "out.png", backend="facexlib")
+    assert "facexlib" in str(caught.value)
+    assert str(weights) not in str(caught.value)
+
+
 def bad_requests(tmp_path, photo, weights, two_faces):
     """What is asked for, the error, and what its message says."""
     blank = write_image(tmp_path / "blank.png", np.full((30, 40, 3), 99, np.uint8))

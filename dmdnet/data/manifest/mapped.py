@@ -71,6 +71,10 @@ class MappedFile:
                 self.buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError:
             raise DataError(f"{self.path}: there is no such file") from None
+        except IsADirectoryError:
+            raise DataError(
+                f"{self.path}: is a folder; give the file in it, {self.path}/faces.manifest as a rule"
+            ) from None
         except OSError as error:
             raise DataError(f"{self.path}: cannot be opened: {error.strerror or error}") from error
         self.version = (status.st_size, status.st_mtime_ns)
