@@ -8,6 +8,7 @@ from dmdnet.evaluation.summary_record import SummaryRecord
 
 NOTHING = "-"
 SIGNIFICANT = 0.05
+MAYBE = "maybe"
 
 
 def number(value: float | None) -> str:
@@ -16,8 +17,12 @@ def number(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """Return three decimals with the sign."""
-    return NOTHING if value is None else f"{value:+.3f}"
+    """Return three decimals with the sign; one digit and its power where three decimals show nothing."""
+    if value is None:
+        return NOTHING
+    if value == 0:
+        return "0.000"
+    return f"{value:+.0e}" if abs(value) < 0.0005 else f"{value:+.3f}"
 
 
 def p_value(value: float | None) -> str:
@@ -47,6 +52,15 @@ def heading(record: SummaryRecord) -> str:
 def mark(record: SummaryRecord) -> str:
     """Return what stands behind a difference: `*` where it is significant after correction, for better or worse."""
     return "*" if record.p_adjusted is not None and record.p_adjusted <= SIGNIFICANT else ""
+
+
+def verdict(record: SummaryRecord) -> str:
+    """Return whether a difference is beyond noise; "maybe": the interval says so, the corrected test does not."""
+    if record.ci_low is None:
+        return "unknown"
+    if not record.beyond_noise:
+        return "no"
+    return "yes" if record.p_adjusted is None or record.p_adjusted <= SIGNIFICANT else MAYBE
 
 
 def restored(records: Sequence[SummaryRecord]) -> str:

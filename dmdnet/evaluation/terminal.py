@@ -31,7 +31,7 @@ def as_text(records: Sequence[SummaryRecord], width: int = WIDTH) -> str:
     """Return the tables as plain text."""
     text = io.StringIO()
     Console(file=text, width=width, no_color=True).print(tables(records, width))
-    return text.getvalue()
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
 def tables(records: Sequence[SummaryRecord], width: int = WIDTH) -> RenderableType:
@@ -46,6 +46,10 @@ def tables(records: Sequence[SummaryRecord], width: int = WIDTH) -> RenderableTy
             parts += _difference_grids(differences, width)
         elif differences:
             parts += [_difference_table(differences), Text()]
+            if any(cells.verdict(record) == cells.MAYBE for record in differences):
+                parts.append(
+                    Text(f"{cells.MAYBE}: the interval excludes zero, the corrected test does not", style="dim")
+                )
         parts += [Text(line, style="dim") for line in cells.footnotes(means)]
         parts.append(Text())
     return Group(*parts)
@@ -144,11 +148,10 @@ def _difference_table(records: Sequence[SummaryRecord]) -> Table:
         previous = record.method
         start = (method, record.metric, cells.signed(record.mean))
         if record.ci_low is None or record.ci_high is None:
-            table.add_row(*start, "one person", cells.NOTHING, "unknown")
+            table.add_row(*start, "one person", cells.NOTHING, cells.verdict(record))
             continue
         interval = f"{cells.signed(record.ci_low)} .. {cells.signed(record.ci_high)}"
-        beyond = "yes" if record.beyond_noise else "no"
-        table.add_row(*start, interval, cells.p_value(record.p_adjusted), beyond)
+        table.add_row(*start, interval, cells.p_value(record.p_adjusted), cells.verdict(record))
     return table
 
 

@@ -143,3 +143,22 @@ def test_the_csv_of_pictures_has_unusable_ones_and_reasons():
     assert (lost["name"], lost["method"], lost["status"], lost["reason"]) == ("000/9.png", "", "unusable", "unreadable")
     failed = [row for row in rows if row["status"] == "failed"]
     assert [(row["method"], row["reason"], row["note"]) for row in failed] == [("theirs", "missing", "no such file")]
+
+
+def test_a_difference_that_only_the_interval_sees_may_be_one():
+    records = summarise(made_evaluation(people=4))
+    record = next(r for r in records if r.method == "theirs - input" and r.metric == "psnr")
+    assert record.beyond_noise
+    assert record.p_adjusted > 0.05
+    assert cells.verdict(record) == "maybe"
+    assert "maybe: the interval excludes zero, the corrected test does not" in as_text(records)
+    assert cells.verdict(replace(record, p_adjusted=0.01)) == "yes"
+    assert cells.verdict(replace(record, ci_low=-1.0, ci_high=1.0)) == "no"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "-"), (0.0, "0.000"), (-0.0, "0.000"), (1.23456, "+1.235"), (-2.3e-5, "-2e-05"), (0.0005, "+0.001")],
+)
+def test_signed_numbers(value, shown):
+    assert cells.signed(value) == shown
