@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dmdnet.errors import DataError, MissingFileError
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing keeps two processes apart there
+    fcntl = None  # type: ignore[assignment]
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -71,3 +78,41 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise DataError(f"{path}: its folder {path.parent} does not exist; make it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise DataError(f"{path}: its folder {path.parent} is not writable")
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder and those above it.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: the folder cannot be made: {error.strerror or error}") from error
+    return path
+
+
+@contextmanager
+def locked(path: Path, busy: str | None = None) -> Iterator[Any]:
+    """Open a file for appending, unbuffered, for this process alone; a killed process leaves no lock behind.
+
+    Args:
+        path: made when it is missing.
+        busy: the message when another process has it; None waits for it instead.
+
+    Raises:
+        DataError: the file cannot be opened, or another process has it.
+    """
+    try:
+        file = open(path, "ab", buffering=0)  # noqa: SIM115  closed below, after the block
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        yield file
+    except BlockingIOError:
+        raise DataError(str(busy)) from None
+    finally:
+        file.close()

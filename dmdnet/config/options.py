@@ -172,10 +172,11 @@ class ValOptions(Strict):
 
 
 class BenchmarkOptions(Strict):
-    """How test.py counts.
+    """How test.py counts, and where it goes on.
 
     `failed`: a picture on which a method fails is scored as the degraded input, or dropped from that method's means;
-    the report says which, and how many.
+    the report says which, and how many. `resume`: take over from the results' journal what a run before (a killed one,
+    or one with fewer methods) has finished and that would come out the same; false measures everything anew.
     `bootstrap` resamples of people give each interval, `permutations` sign flips of people each test of a difference
     (0: none); both are drawn from manual_seed. `pairs` are differences of columns to take beside the usual ones.
     `difficulty` is the metric of the degraded input by which a set is divided in quarters; null: the first of
@@ -183,6 +184,7 @@ class BenchmarkOptions(Strict):
     """
 
     failed: Literal["input", "drop"] = "input"
+    resume: bool = True
     bootstrap: NonNegative = 2000
     permutations: NonNegative = 10_000
     pairs: tuple[tuple[str, str], ...] = ()

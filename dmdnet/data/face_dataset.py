@@ -45,6 +45,10 @@ class FaceDataset(Protocol):
         """Return identity and name of a record, as its sample has them, without reading it."""
         ...
 
+    def files(self, record: int) -> list[str]:
+        """Return every file that a record's sample may be made from, those included that are not there."""
+        ...
+
     def face(self, record: int) -> Face:
         """Return a record's sharp face as it is."""
         ...

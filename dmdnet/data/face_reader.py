@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from dmdnet.data.faults import Fault, FaultKind
-from dmdnet.data.made_landmarks import MadeLandmarks
+from dmdnet.data.made_landmarks import MadeLandmarks, miss_marker
 from dmdnet.data.manifest import Row
 from dmdnet.data.storage import Storage
 from dmdnet.errors import BoxError, DataError, FaceError, NoLandmarksError
@@ -103,6 +103,18 @@ class FaceReader:
         self.verify_checksums = verify_checksums
         self.missing_landmarks = missing_landmarks
         self.made = MadeLandmarks(face_backend, landmark_cache)
+
+    def files(self, row: Row, *, degraded: bool = False) -> list[str]:
+        """Return the files that a face of the row is read from, those included that are not there.
+
+        Args:
+            degraded: those of its degraded picture, too.
+        """
+        pictures = [row.picture, row.degraded] if degraded else [row.picture]
+        found = [self.storage.where(key) for key in pictures if key] + [row.landmark_file]
+        for place in {self.made.place(row), self.made.place(row, degraded=degraded)}:
+            found += [place, miss_marker(place)]
+        return [path for path in found if path]
 
     def read(self, row: Row, *, keep_faults: bool = False) -> Face:
         """Return the sharp face of a row.

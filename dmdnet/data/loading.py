@@ -86,11 +86,9 @@ def build_loader(
         sampler = TrainSampler(len(dataset), seed=dataset.seed, rank=rank, world_size=world_size, start_draw=start_draw)
         batches = {"sampler": sampler, "batch_size": options.batch_size_per_gpu, "collate_fn": _collate}
     else:
-        shares = {"rank": rank, "world_size": world_size, "only": only}
-        batches = {
-            "batch_sampler": TestBatches(len(dataset), options.batch_size_per_gpu, **shares),
-            "collate_fn": partial(_collate_test, image_size=dataset.image_size),
-        }
+        size = options.batch_size_per_gpu
+        shares = TestBatches(len(dataset), size, rank=rank, world_size=world_size, only=only)
+        batches = {"batch_sampler": shares, "collate_fn": partial(_collate_test, image_size=dataset.image_size)}
     workers = options.num_worker_per_gpu
     loader: DataLoader[Any] = DataLoader(
         _ErrorsAsValues(dataset, unusable=phase == "test"),
@@ -123,7 +121,8 @@ class _ErrorsAsValues(Dataset[Any]):
             return sample
         except DMDNetError as error:
             if self.unusable and isinstance(error, DataError):
-                return UnusableSample(*self.dataset.key(index.record), fault_of(error))
+                identity, name = self.dataset.key(index.record)
+                return UnusableSample(identity, name, fault_of(error))
             return error
 
     def __len__(self) -> int:

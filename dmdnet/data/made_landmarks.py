@@ -69,7 +69,7 @@ class MadeLandmarks:
         kept = self.read(place)
         if kept is not None:
             return kept
-        marker, mark = Path(f"{place.removesuffix(SUFFIX)}{MISS_SUFFIX}"), f"{self.backend} {zlib.crc32(data):08x}\n"
+        marker, mark = Path(miss_marker(place)), f"{self.backend} {zlib.crc32(data):08x}\n"
         if place and _text(marker) == mark:
             raise FaceError(f"no face was found before ({marker} says so; delete it to look again)")
         backend = get_backend(self.backend)
@@ -91,6 +91,11 @@ class MadeLandmarks:
         if not self.warned:
             self.warned = True
             logger.warning("landmarks are looked for each time a picture is read; give a landmark_cache to keep them")
+
+
+def miss_marker(place: str) -> str:
+    """Return the file that says that no face was found, in the place of landmarks; empty for no place."""
+    return f"{place.removesuffix(SUFFIX)}{MISS_SUFFIX}" if place else ""
 
 
 def _text(path: Path) -> str | None:

@@ -88,6 +88,11 @@ class MixedDataset:
         member, place = self.place(record)
         return self.members[member].key(place)
 
+    def files(self, record: int) -> list[str]:
+        """Return every file that a record's sample may be made from."""
+        member, place = self.place(record)
+        return self.members[member].files(place)
+
     def face(self, record: int) -> Face:
         """Return a sharp face as it is; records are counted through the sets one after the other."""
         member, place = self.place(record)

@@ -226,6 +226,14 @@ class ReferenceFaceDataset:
         row = self._row(record)
         return self.manifest.identity_of(row), self.manifest.name_of(row)
 
+    def files(self, record: int) -> list[str]:
+        """Return every file that a record's sample may be made from: its own, and its candidates' as references."""
+        row = self._row(record)
+        found = self.reader.files(self.manifest.without_references(row), degraded=True)
+        for candidate in self.references.candidates(row, wrong=self.wrong_references):
+            found += self.reader.files(self.manifest.without_references(candidate))
+        return list(dict.fromkeys([*found, self.manifest.origin]))
+
     def face(self, record: int) -> Face:
         """Return a sharp face as it is, without any augmentation."""
         return self.reader.read(self.manifest.without_references(self._row(record)))

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from dmdnet.config import to_yaml
 from dmdnet.config.options import DatasetOptions, Options
-from dmdnet.data.loading import build_dataset, build_loader
+from dmdnet.data.loading import build_dataset
 from dmdnet.errors import ConfigError, DataError, WeightsError
-from dmdnet.evaluation.gather import rank, world_size
-from dmdnet.evaluation.methods.base import Method, TestSet, build_methods
-from dmdnet.evaluation.methods.network import sha256_of
-from dmdnet.evaluation.methods.outputs import OutputsMethod
+from dmdnet.evaluation.gather import rank
+from dmdnet.evaluation.methods.base import Method
+from dmdnet.evaluation.methods.building import build_methods
 from dmdnet.evaluation.naming import safe_name
-from dmdnet.evaluation.progress import set_progress
 from dmdnet.evaluation.published import check_published_set
 from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.report import SHEET, SUMMARY, write_report
-from dmdnet.evaluation.runner import SetOptions, evaluate_methods
+from dmdnet.evaluation.set_run import JOURNAL, SetRun
 from dmdnet.evaluation.summary import SummarySettings
 from dmdnet.evaluation.terminal import print_report
-from dmdnet.files import check_writable, write_bytes
-from dmdnet.metrics import build_metrics
-from dmdnet.models.base import build_model
-from dmdnet.registry import plain
+from dmdnet.files import check_writable, locked, make_folder, write_bytes
+from dmdnet.metrics import Metric, build_metrics
+from dmdnet.metrics.base import Unavailable
 
 SHEET_ROWS = 6
 MISMATCHES = "mismatches.txt"
@@ -57,103 +53,91 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
     device = torch.device(device)
     entries = _test_entries(options)
     out_dir = _prepare(options)
-    methods = _methods(options, device)
+    methods = build_methods(options, device)
     settings = SummarySettings.of_options(options.benchmark, options.manual_seed)
     settings.check([info.name for method in methods for info in method.columns], options.val.metrics)
     for entry in entries:
         if entry.published is not None:
             check_published_set(entry.published, f"datasets.{entry.name}.published")
-    metrics, unavailable = build_metrics(options.val.metrics, _weights_folder(options))
-    for name, metric in unavailable.items():
+    metrics = build_metrics(options.val.metrics, _weights_folder(options))
+    for name, metric in metrics[1].items():
         logger.warning("%s is not computed: %s", name, metric.reason)
-    datasets = [build_dataset(entry, seed=options.manual_seed, phase="test") for entry in entries]
-    sets = [_test_set(entry, dataset) for entry, dataset in zip(entries, datasets, strict=True)]
-    chosen = [tuple(method for method in methods if method.applies_to(one.name)) for one in sets]
-    _start_results(options, out_dir)
+    sets = [_set_run(options, entry, methods, metrics, out_dir, device) for entry in entries]
+    for one in sets:
+        one.start()  # what is wrong with any of them is said before the first one has cost hours
     evaluations = []
-    for entry, dataset, test_set, mine in zip(entries, datasets, sets, chosen, strict=True):
-        _start_methods(mine, test_set, out_dir)
-        loader = build_loader(
-            dataset, entry, phase="test", rank=rank(), world_size=world_size(), pin_memory=device.type == "cuda"
-        )
-        with set_progress(entry.name, -(-len(dataset) // world_size())) as advance:
-            evaluations.append(
-                evaluate_methods(
-                    mine,
-                    loader,
-                    metrics=metrics,
-                    unavailable=unavailable,
-                    about=SetOptions(entry.name, entry.severity, entry.published, options.benchmark.failed),
-                    out_dir=out_dir,
-                    save_images=options.val.save_img,
-                    device=device,
-                    sheet_rows=SHEET_ROWS,
-                    seed=options.manual_seed,
-                    progress=advance,
-                )
-            )
-    if rank() == 0:
-        print_report(write_report(evaluations, out_dir, settings))
-        _print_places(out_dir, entries)
-        _check_restored(evaluations, out_dir)
+    with _alone(out_dir):
+        _start_results(options, out_dir)
+        for one in sets:
+            mismatches = one.start()
+            if rank() == 0:
+                _tell_mismatches(one.entry.name, mismatches, out_dir)
+            evaluation = one.evaluate()
+            if rank() == 0:
+                _tell_unusable(evaluation)
+                evaluation = one.sheet(evaluation, SHEET_ROWS)
+            evaluations.append(evaluation)
+        if rank() == 0:
+            print_report(write_report(evaluations, out_dir, settings))
+            _print_places(out_dir, entries)
+            _check_restored(evaluations, out_dir)
     return out_dir
 
 
-def _methods(options: Options, device: torch.device) -> tuple[Method, ...]:
-    methods = build_methods(options, device) if options.methods else (_outputs(options, device),)
-    names = [info.name for method in methods for info in method.columns]
-    # names become folders, some of them on file systems that know no upper case
-    doubled = [name for name, count in Counter(safe_name(name).casefold() for name in names).items() if count > 1]
-    if doubled:
-        raise ConfigError(f"methods: two of them give a column {doubled[0]!r}; rename one of the entries")
-    return methods
-
-
-def _outputs(options: Options, device: torch.device) -> Method:
-    """Return the outputs of network_g, for option files without `methods`."""
-    path = options.path.pretrain_network_g
-    if path is None and set(options.val.modes) != {"input"}:
-        raise WeightsError(
-            f"{options.name}: path.pretrain_network_g names no weights to test; set it, for example to "
-            "experiments/<name>/models/net_g_latest.pth, in the file or with --set path.pretrain_network_g=FILE"
-        )
-    model = build_model(options, device, train=False)
-    return OutputsMethod(
-        model.restore,
-        options.val.modes,
-        source=path or "",
-        sha256=sha256_of(path) if path else "",
-        decides={"model": plain(options.model), "network": plain(options.network_g)},
-    )
+@contextmanager
+def _alone(out_dir: Path) -> Iterator[None]:
+    """Keep a second run out of the results while this one fills them."""
+    if rank() != 0:
+        yield
+        return
+    folder = make_folder(out_dir / JOURNAL)
+    busy = f"{out_dir}: another process is filling these results; let it end, or give this run another name"
+    with locked(folder / "lock", busy):
+        yield
 
 
 def _weights_folder(options: Options) -> str | None:
     return options.path.weights if "weights" in options.path.model_fields_set else None
 
 
-def _test_set(entry: DatasetOptions, dataset: Any) -> TestSet:
-    return TestSet(
-        name=entry.name,
-        keys=tuple(dataset.key(record) for record in range(len(dataset))),
-        image_size=dataset.image_size,
-        most_references=dataset.most_references,
-        has_wrong_references=dataset.has_wrong_references,
-    )
+def _set_run(
+    options: Options,
+    entry: DatasetOptions,
+    methods: Sequence[Method],
+    metrics: tuple[Mapping[str, Metric], Mapping[str, Unavailable]],
+    out_dir: Path,
+    device: torch.device,
+) -> SetRun:
+    dataset = build_dataset(entry, seed=options.manual_seed, phase="test")
+    mine = tuple(method for method in methods if method.applies_to(entry.name))
+    if not mine:
+        raise ConfigError(f"methods: none of them has anything for the set {entry.name!r}; look at their `sets`")
+    return SetRun(options, entry, dataset, mine, *metrics, out_dir, device)
 
 
-def _start_methods(methods: Sequence[Method], test_set: TestSet, out_dir: Path) -> None:
-    """Let the methods get ready for a set; what does not fit is logged, and listed in a file."""
-    lines = [line for method in methods for line in method.start(test_set)]
-    if rank() != 0:
-        return
-    path = out_dir / f"{safe_name(test_set.name)}_{MISMATCHES}"
+def _tell_mismatches(set_name: str, lines: Sequence[str], out_dir: Path) -> None:
+    """Log what does not fit a set, and list it in a file."""
+    path = out_dir / f"{safe_name(set_name)}_{MISMATCHES}"
     path.unlink(missing_ok=True)
     if lines:
         write_bytes(path, ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
     for line in lines[:_SHOWN]:
-        logger.warning("%s: %s", test_set.name, line)
+        logger.warning("%s: %s", set_name, line)
     if len(lines) > _SHOWN:
-        logger.warning("%s: %d more are listed in %s", test_set.name, len(lines) - _SHOWN, path)
+        logger.warning("%s: %d more are listed in %s", set_name, len(lines) - _SHOWN, path)
+
+
+def _tell_unusable(evaluation: Evaluation) -> None:
+    """Log which pictures of a set could not be read; they count as not covered."""
+    if evaluation.unusable:
+        logger.warning(
+            "%s: %d of %d pictures cannot be used by any method, the first is %s: %s",
+            evaluation.set_name,
+            len(evaluation.unusable),
+            evaluation.n_pictures,
+            evaluation.unusable[0].name,
+            evaluation.unusable[0].note,
+        )
 
 
 def _check_restored(evaluations: Sequence[Evaluation], out_dir: Path) -> None:

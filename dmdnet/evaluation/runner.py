@@ -39,6 +39,12 @@ class Journal(Protocol):
     def write_target(self, key: Key, features: Features) -> None:
         """Keep the features of a picture's ground truth."""
 
+    def write_unusable(self, picture: UnusablePicture) -> None:
+        """Keep that a picture cannot be loaded."""
+
+    def flush(self) -> None:
+        """Make sure that what was written is there when this process is killed; called after each batch."""
+
 
 @dataclass(frozen=True)
 class Before:
@@ -128,12 +134,16 @@ def evaluate_methods(
         for lost in batch.unusable:
             picture = UnusablePicture(lost.identity, lost.name, lost.fault.kind, lost.fault.note)
             found.unusable[picture.identity, picture.name] = picture
+            if journal is not None:
+                journal.write_unusable(picture)
         if len(batch):
             answers = run_batch(methods, batch, metrics, asked)
             take_samples(samples, batch, answers.restored, answers.scores, sheet_rows)
             if save_images and out_dir is not None:
                 _write_pictures(out_dir, about.name, batch, answers.restored)
             _keep(batch, answers, found, journal)
+        if journal is not None:
+            journal.flush()
         if progress is not None:
             progress(len(batch) + len(batch.unusable))
     if before is not None:

@@ -16,13 +16,13 @@ from dmdnet.data.manifest import Manifest, Row, write_manifest
 from dmdnet.data.storage import DiskStorage
 from dmdnet.data.storage.natural import natural_key
 from dmdnet.errors import DataError
-from dmdnet.files import write_bytes
+from dmdnet.files import locked, make_folder, write_bytes
 from dmdnet.prepare.options import FaceOptions, TableOptions
 from dmdnet.prepare.people import assign_people, choose_people
 from dmdnet.prepare.record import Finished, FoundFace
 from dmdnet.prepare.scan import Failure
 from dmdnet.prepare.table import IMAGES, make_rows
-from dmdnet.prepare.workspace import Workspace, locked, make_folder
+from dmdnet.prepare.workspace import Workspace
 
 MANIFEST, FAILED = "faces.manifest", "failed.csv"
 LARGE_FACE = 128  # pixels of the photograph: what options/train_prepared.yml asks of references (min_source_side)

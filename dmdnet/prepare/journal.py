@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dmdnet.errors import DataError
+from dmdnet.files import locked, make_folder
 from dmdnet.prepare.record import Finished, from_line, to_line
 from dmdnet.prepare.scan import Photograph
-from dmdnet.prepare.workspace import Workspace, locked, make_folder
+from dmdnet.prepare.workspace import Workspace
 
 
 def read_journals(workspace: Workspace, photographs: Sequence[Photograph]) -> dict[str, Finished]:

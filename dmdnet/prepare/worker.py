@@ -18,12 +18,13 @@ from dmdnet.faces.component_boxes import component_boxes
 from dmdnet.faces.fingerprint import fingerprint
 from dmdnet.faces.quality import head_pose, sharpness
 from dmdnet.faces.template import template_face_box, template_landmarks
+from dmdnet.files import make_folder
 from dmdnet.images import decode_image, read_file, write_image
 from dmdnet.prepare.names import digest, face_stem
 from dmdnet.prepare.options import FaceOptions
 from dmdnet.prepare.record import Finished, FoundFace
 from dmdnet.prepare.scan import Failure, Photograph
-from dmdnet.prepare.workspace import Workspace, make_folder
+from dmdnet.prepare.workspace import Workspace
 
 _LARGEST_FILE = 1 << 30  # bytes; the most pixels that are read have half of that in 16 bits
 THUMBNAIL = 24  # side of the small grey picture that near-duplicates are told by

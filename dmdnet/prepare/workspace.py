@@ -9,17 +9,15 @@ When the table is made and no photographs will be added, it can be removed.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dmdnet.errors import DataError
-from dmdnet.files import write_bytes
+from dmdnet.files import locked, make_folder, write_bytes
 
 FORMAT = 1  # of journal and pictures: another one gives other results
 
@@ -88,40 +86,3 @@ class Workspace:
                 f"{self.output}: was begun with other options: {'; '.join(differences)}. Go on with those it was "
                 "begun with, or choose another OUTPUT"
             )
-
-
-def make_folder(path: Path) -> Path:
-    """Make a folder and those above it.
-
-    Raises:
-        DataError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{path}: the folder cannot be made: {error.strerror or error}") from error
-    return path
-
-
-@contextmanager
-def locked(path: Path, busy: str | None = None) -> Iterator[Any]:
-    """Open a file for appending, unbuffered, for this process alone; a killed process leaves no lock behind.
-
-    Args:
-        path: made when it is missing.
-        busy: the message when another process has it; None waits for it instead.
-
-    Raises:
-        DataError: the file cannot be opened, or another process has it.
-    """
-    try:
-        file = open(path, "ab", buffering=0)  # noqa: SIM115  closed below, after the block
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
-        yield file
-    except BlockingIOError:
-        raise DataError(str(busy)) from None
-    finally:
-        file.close()

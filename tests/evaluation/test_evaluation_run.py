@@ -64,7 +64,7 @@ def test_everything_is_written(root, capsys):
     out_dir = root / "results/small_test"
     assert {path.name for path in out_dir.iterdir()} == {
         "drawn", "drawn_pictures.csv", "drawn_identities.csv", "drawn_sheet.png", "options.yml", "summary.json",
-        "table.txt", "tables.md", "tables.tex",
+        "journal", "table.txt", "tables.md", "tables.tex",
     }  # fmt: skip
     records = json.loads((out_dir / "summary.json").read_text())
     assert [(r["method"], r["n"]) for r in records if r["kind"] == "mean" and r["metric"] == "psnr"] == [
@@ -143,7 +143,7 @@ def test_a_mistake_keeps_the_old_summary_and_an_interrupted_run_does_not(root, m
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dmdnet.evaluation.run.evaluate_methods", interrupted)
+    monkeypatch.setattr("dmdnet.evaluation.set_run.evaluate_methods", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_test(options(root, "name=broken", "val.modes=[input]"))
     assert not (out_dir / "summary.json").exists()

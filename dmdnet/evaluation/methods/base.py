@@ -13,7 +13,7 @@ from dmdnet.config.options import Options
 from dmdnet.data.batch import FaceBatch
 from dmdnet.evaluation.records import MethodInfo
 from dmdnet.evaluation.restoring import Restored
-from dmdnet.registry import METHODS, Runtime
+from dmdnet.registry import Runtime
 
 
 @dataclass(frozen=True)
@@ -89,16 +89,3 @@ class Method(ABC):
         Args:
             batch: on the device, degraded; never empty.
         """
-
-
-def build_methods(options: Options, device: torch.device) -> tuple[Method, ...]:
-    """Return the methods of an option file in their order.
-
-    Raises:
-        WeightsError: weights are missing or do not fit.
-        ConfigError: options that contradict each other.
-    """
-    return tuple(
-        METHODS.build(component, entry=name, options=options, device=device)
-        for name, component in options.methods.items()
-    )
