@@ -44,7 +44,7 @@ def tensor(name: str, values: np.ndarray | Tensor, *, raw: bool = True) -> bytes
     return shape + field(2, kind) + content + field(8, name)
 
 
-def node(op: str, inputs: Sequence[str], output: str, **attributes: int | float | Sequence[int] | bytes) -> bytes:
+def node(op: str, inputs: Sequence[str], output: str, **attributes: int | float | str | Sequence[int] | bytes) -> bytes:
     """Return a NodeProto; an attribute of bytes is a TensorProto."""
     parts = [field(1, name) for name in inputs] + [field(2, output), field(4, op)]
     for name, value in attributes.items():
@@ -54,6 +54,8 @@ def node(op: str, inputs: Sequence[str], output: str, **attributes: int | float 
             content = field(2, value)
         elif isinstance(value, int):
             content = field(3, value)
+        elif isinstance(value, str):
+            content = field(4, value)
         else:
             content = field(8, b"".join(varint(one) for one in value))
         parts.append(field(5, field(1, name) + content))

@@ -20,7 +20,7 @@ _TYPES = {1: "<f4", 7: "<i8", 10: "<f2", 11: "<f8"}
 _OTHER_DATA = {5: "int32_data", 6: "string_data", 13: "data outside the file"}
 _MOST_ELEMENTS = 1 << 31
 
-Attribute = float | int | tuple[int, ...] | np.ndarray
+Attribute = float | int | str | tuple[int, ...] | np.ndarray
 
 
 class NotOnnx(ValueError):
@@ -106,7 +106,7 @@ def _node(data: memoryview) -> OnnxNode:
 
 
 def _attribute(data: memoryview) -> dict[str, Attribute]:
-    """Return {name: value}, or nothing for kinds that feed-forward networks do not need (texts, graphs)."""
+    """Return {name: value}, or nothing for kinds that feed-forward networks do not need (graphs, lists of texts)."""
     name = ""
     found: list[Attribute] = []
     ints: list[int] = []
@@ -117,6 +117,8 @@ def _attribute(data: memoryview) -> dict[str, Attribute]:
             found.append(value)
         elif number == 3 and isinstance(value, int):
             found.append(_signed(value))
+        elif number == 4 and isinstance(value, memoryview):
+            found.append(str(value, "utf-8"))
         elif number == 5 and isinstance(value, memoryview):
             found.append(_tensor(value)[1])
         elif number == 8:

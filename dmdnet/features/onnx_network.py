@@ -31,6 +31,8 @@ class OnnxNetwork(nn.Module):
         unknown = sorted({node.op for node in graph.nodes} - _OPERATIONS.keys())
         if unknown:
             raise NotOnnx(f"its operations {', '.join(unknown)} are not known here")
+        if any(node.attributes.get("auto_pad", "NOTSET") != "NOTSET" for node in graph.nodes):
+            raise NotOnnx("it leaves the padding of a convolution to be worked out (auto_pad)")
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise NotOnnx(f"it has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; one of each is needed")
         self.nodes = graph.nodes

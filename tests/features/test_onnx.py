@@ -55,7 +55,16 @@ def test_a_residual_block_is_torchs(tmp_path: Path) -> None:
     same, half = (1, 1, 1, 1), (2, 2)
     nodes = [
         node("BatchNormalization", ("x", *norm), "1", epsilon=2e-5),
-        node("Conv", ("1", "conv.weight", "conv.bias"), "2", pads=same, strides=(1, 1), dilations=(1, 1), group=1),
+        node(
+            "Conv",
+            ("1", "conv.weight", "conv.bias"),
+            "2",
+            pads=same,
+            strides=(1, 1),
+            dilations=(1, 1),
+            group=1,
+            auto_pad="NOTSET",
+        ),
         node("PRelu", ("2", "prelu.weight"), "3"),
         node("Identity", ("3",), "4"),
         node("Conv", ("4", "down.weight", "down.bias"), "5", pads=same, strides=half, group=2),
@@ -123,6 +132,7 @@ GOOD = small_recogniser()[0]
         (field(7, b"") + b"\xff" * 12, "damaged"),
         (model([node("Loop", ("x",), "y")], {}), "operations Loop are not known"),
         (model([node("Add", ("x", "nobody"), "y")], {}), "takes what nothing gives .*nobody"),
+        (model([node("Conv", ("x", "x"), "y", auto_pad="SAME_UPPER")], {}), "auto_pad"),
         (model([node("Relu", ("x",), "z")], {}), "nothing gives its output 'y'"),
         (model([node("Relu", ("x",), "y")], {}, inputs=("x", "z")), "2 inputs and 1 outputs"),
         (field(7, field(5, field(1, 7) + field(2, 1) + field(9, b"1234"))), r"4 bytes for the shape \[7\]"),
