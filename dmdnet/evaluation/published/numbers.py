@@ -23,18 +23,15 @@ class PublishedSet:
 
 
 @dataclass(frozen=True)
-class PublishedNumber:
-    """One printed number.
+class Printed:
+    """Where something is printed.
 
     Attributes:
         source, citation: the paper.
         where: the table in it.
         reading: "R" read in the source's own table, "S" at second hand.
         set, split: key of the set, and what the source chose of it or did to it.
-        recipe: as far as the source states it. It equals a recipe of ours only where it is known to be the same.
         pictures: of the set; None where it is not stated.
-        dropped: pictures that the method failed on and that its mean leaves out; None where nothing is said of them.
-        note: on the row.
     """
 
     source: str
@@ -43,18 +40,30 @@ class PublishedNumber:
     reading: Reading
     set: str
     split: str
+    pictures: int | None
+
+
+@dataclass(frozen=True)
+class PublishedNumber(Printed):
+    """One printed number.
+
+    Attributes:
+        recipe: as far as the source states it. It equals a recipe of ours only where it is known to be the same.
+        dropped: pictures that the method failed on and that its mean leaves out; None where nothing is said of them.
+        note: on the row.
+    """
+
     method: str
     metric: str
     recipe: str
     higher_is_better: bool
     value: float
-    pictures: int | None
     dropped: int | None
     note: str
 
 
 @dataclass(frozen=True)
-class PublishedTable:
+class PublishedTable(Printed):
     """The numbers of one table that are of one set: what may stand in one table of a report.
 
     Attributes:
@@ -63,13 +72,6 @@ class PublishedTable:
         note: on the source and the table.
     """
 
-    source: str
-    citation: str
-    where: str
-    reading: Reading
-    set: str
-    split: str
-    pictures: int | None
     metrics: dict[str, str]
     numbers: dict[str, dict[str, PublishedNumber]]
     note: str
@@ -148,37 +150,7 @@ def _known_sets(source: SourceFile, data: TableData) -> Iterator[str]:
 
 def _table(source: SourceFile, data: TableData, set_key: str) -> PublishedTable:
     recipes = {metric: {**source.recipes, **data.recipes}[metric] for metric in data.columns[set_key]}
-    start = 0
-    for other, metrics in data.columns.items():
-        if other == set_key:
-            break
-        start += len(metrics)
-    numbers: dict[str, dict[str, PublishedNumber]] = {}
-    for method, cells in data.rows.items():
-        mine = zip(recipes.items(), cells[start : start + len(recipes)], strict=True)
-        row = {
-            metric: PublishedNumber(
-                source=source.source,
-                citation=source.citation,
-                where=data.where,
-                reading=data.reading,
-                set=set_key,
-                split=data.split.get(set_key, ""),
-                method=method,
-                metric=metric,
-                recipe=recipe,
-                higher_is_better=sets_file().higher_is_better[metric],
-                value=value,
-                pictures=data.pictures.get(set_key),
-                dropped=data.dropped.get(method, {}).get(set_key),
-                note=data.notes.get(method, ""),
-            )
-            for (metric, recipe), value in mine
-            if value is not None
-        }
-        if row:
-            numbers[method] = row
-    return PublishedTable(
+    place = Printed(
         source=source.source,
         citation=source.citation,
         where=data.where,
@@ -186,7 +158,26 @@ def _table(source: SourceFile, data: TableData, set_key: str) -> PublishedTable:
         set=set_key,
         split=data.split.get(set_key, ""),
         pictures=data.pictures.get(set_key),
-        metrics=recipes,
-        numbers=numbers,
-        note="; ".join(note for note in (source.note, data.note) if note),
     )
+    keys = list(data.columns)
+    start = sum(len(data.columns[key]) for key in keys[: keys.index(set_key)])
+    numbers: dict[str, dict[str, PublishedNumber]] = {}
+    for method, cells in data.rows.items():
+        row = {
+            metric: PublishedNumber(
+                **vars(place),
+                method=method,
+                metric=metric,
+                recipe=recipe,
+                higher_is_better=sets_file().higher_is_better[metric],
+                value=value,
+                dropped=data.dropped.get(method, {}).get(set_key),
+                note=data.notes.get(method, ""),
+            )
+            for (metric, recipe), value in zip(recipes.items(), cells[start : start + len(recipes)], strict=True)
+            if value is not None
+        }
+        if row:
+            numbers[method] = row
+    note = "; ".join(note for note in (source.note, data.note) if note)
+    return PublishedTable(**vars(place), metrics=recipes, numbers=numbers, note=note)
