@@ -13,7 +13,9 @@ from dmdnet.config import to_yaml
 from dmdnet.config.options import DatasetOptions, Options
 from dmdnet.data.loading import build_dataset
 from dmdnet.errors import ConfigError, DataError, WeightsError
+from dmdnet.evaluation.exhibits import Exhibit
 from dmdnet.evaluation.gather import rank
+from dmdnet.evaluation.html_report import REPORT, facts_of, write_html_report
 from dmdnet.evaluation.methods.base import Method
 from dmdnet.evaluation.methods.building import build_methods
 from dmdnet.evaluation.naming import safe_name
@@ -28,6 +30,7 @@ from dmdnet.metrics import Metric, build_metrics
 from dmdnet.metrics.base import Unavailable
 
 SHEET_ROWS = 6
+MANY_SETS = 3  # with more, the page shows one picture of each kind instead of two
 MISMATCHES = "mismatches.txt"
 _SHOWN = 3
 logger = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
     for one in sets:
         one.start()  # what is wrong with any of them is said before the first one has cost hours
     evaluations = []
+    exhibits: dict[str, Sequence[Exhibit]] = {}
     with _alone(out_dir):
         _start_results(options, out_dir)
         for one in sets:
@@ -76,9 +80,14 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
             if rank() == 0:
                 _tell_unusable(evaluation)
                 evaluation = one.sheet(evaluation, SHEET_ROWS)
+                exhibits[evaluation.set_name] = one.exhibits(evaluation, 2 if len(sets) <= MANY_SETS else 1)
             evaluations.append(evaluation)
         if rank() == 0:
-            print_report(write_report(evaluations, out_dir, settings))
+            records = write_report(evaluations, out_dir, settings)
+            datasets = {one.entry.name: one.dataset for one in sets}
+            facts = facts_of(to_yaml(options), seed=options.manual_seed, datasets=datasets, device=device)
+            write_html_report(evaluations, records, out_dir, name=options.name, facts=facts, exhibits=exhibits)
+            print_report(records)
             _print_places(out_dir, entries)
             _check_restored(evaluations, out_dir)
     return out_dir
@@ -190,7 +199,8 @@ def _prepare(options: Options) -> Path:
 def _start_results(options: Options, out_dir: Path) -> None:
     """Take away an old summary, whose pictures are replaced from here on; not sooner, so that a mistake costs none."""
     if rank() == 0:
-        (out_dir / SUMMARY).unlink(missing_ok=True)
+        for name in (SUMMARY, REPORT):
+            (out_dir / name).unlink(missing_ok=True)
         write_bytes(out_dir / "options.yml", to_yaml(options).encode())
 
 
@@ -200,3 +210,4 @@ def _print_places(out_dir: Path, entries: list[DatasetOptions]) -> None:
         if sheet.exists():
             print(f"pictures  {sheet}")
     print(f"summary   {out_dir / SUMMARY}")
+    print(f"report    {out_dir / REPORT}")

@@ -14,6 +14,7 @@ import torch
 from dmdnet.config.options import DatasetOptions, Options
 from dmdnet.data.loading import FaceLoader, build_loader
 from dmdnet.data.sampling import batches_of
+from dmdnet.evaluation.exhibits import Exhibit, choose, make_exhibits
 from dmdnet.evaluation.findings import Findings, Key, twice
 from dmdnet.evaluation.fingerprint import files_stamp, fingerprint, set_content
 from dmdnet.evaluation.gather import from_first, rank, world_size
@@ -127,6 +128,10 @@ class SetRun:
             first.setdefault(record.identity, record.key)
         keys = list(first.values())[:people]
         return replace(evaluation, samples=make_samples(keys, evaluation, self.dataset, self.methods, self.device))
+
+    def exhibits(self, evaluation: Evaluation, each: int) -> tuple[Exhibit, ...]:
+        """Return the pictures that a page shows, up to `each` of every kind. Call it on one rank."""
+        return make_exhibits(choose(evaluation, each), evaluation, self.dataset, self.methods, self.device)
 
     def _loader(self, only: Sequence[int]) -> FaceLoader:
         pin = self.device.type == "cuda"

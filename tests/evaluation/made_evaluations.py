@@ -9,7 +9,8 @@ import numpy as np
 
 from dmdnet.data.demo_faces import Identity, Shot, draw_face
 from dmdnet.evaluation.exhibits import Exhibit, choose
-from dmdnet.evaluation.html_report import Facts
+from dmdnet.evaluation.html_report import Facts, SetFacts
+from dmdnet.evaluation.html_report.contents import Contents
 from dmdnet.evaluation.records import (
     Evaluation,
     MethodInfo,
@@ -122,7 +123,7 @@ FACTS = Facts(
     options="name: demo\nmanual_seed: 0\n",
     seed=0,
     environment={"python": "3.11", "packages": {"dmdnet": "0.5", "torch": "2.11"}, "gpus": [], "threads": 2},
-    origins={"demo_faces": "datasets/demo_faces"},
+    data={"demo_faces": SetFacts("datasets/demo_faces", Contents(98, 2_500_000, "b2" * 32))},
     when="2026-01-01",
     device="cpu",
 )

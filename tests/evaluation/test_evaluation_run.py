@@ -1,8 +1,10 @@
 """test.py from an option file to the results folder, on a small network and drawn people."""
 
 import csv
+import hashlib
 import json
 import math
+import re
 
 import pytest
 import torch
@@ -64,7 +66,7 @@ def test_everything_is_written(root, capsys):
     out_dir = root / "results/small_test"
     assert {path.name for path in out_dir.iterdir()} == {
         "drawn", "drawn_pictures.csv", "drawn_identities.csv", "drawn_sheet.png", "options.yml", "summary.json",
-        "journal", "table.txt", "tables.md", "tables.tex",
+        "journal", "table.txt", "tables.md", "tables.tex", "report.html",
     }  # fmt: skip
     records = json.loads((out_dir / "summary.json").read_text())
     assert [(r["method"], r["n"]) for r in records if r["kind"] == "mean" and r["metric"] == "psnr"] == [
@@ -76,6 +78,12 @@ def test_everything_is_written(root, capsys):
     assert len(list((out_dir / "drawn").rglob("*.png"))) == 4 * 9
     assert read_image(out_dir / "drawn/specific/00001/2.png").shape == (64, 64, 3)
     assert load_options(out_dir / "options.yml").name == "small_test"
+    page = (out_dir / "report.html").read_text(encoding="utf-8")
+    shown = re.findall(r'aria-label="Compare pictures: (0000./.)', page)
+    assert len(shown) == len(set(shown)) == 6  # best, median and worst, two each
+    assert page.count('alt="input: 0000') == 6
+    assert (hashlib.sha256((root / "net_g.pth").read_bytes())).hexdigest() in page
+    assert "SHA-256 of the files" in page
     printed = capsys.readouterr().out
     assert "drawn: 9 pictures, 3 people" in printed
     assert "specific - wrong_person" in printed

@@ -11,7 +11,8 @@ import pytest
 from browser import DESKTOP, PHONE, Browser, needs_browser, open_browser
 from made_evaluations import FACTS, evaluation, exhibits
 
-from dmdnet.evaluation.html_report import REPORT, facts_of, report_page, write_html_report
+from dmdnet.evaluation.html_report import REPORT, SetFacts, facts_of, report_page, write_html_report
+from dmdnet.evaluation.html_report.contents import Contents, contents_of
 from dmdnet.evaluation.html_report.facts import names_digest
 from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.summary import SummarySettings, summarise
@@ -109,7 +110,14 @@ def test_text_from_data_is_only_text_wherever_it_comes_from() -> None:
         unusable=tuple(replace(p, identity=EVIL, name=EVIL, note=EVIL) for p in found.unusable),
     )
     records = summarise(evil, SETTINGS)
-    facts = replace(FACTS, options=EVIL, environment={EVIL: EVIL}, origins={EVIL: EVIL}, when=EVIL, device=EVIL)
+    facts = replace(
+        FACTS,
+        options=EVIL,
+        environment={EVIL: EVIL},
+        data={EVIL: SetFacts(EVIL, Contents(1, 1, EVIL, EVIL))},
+        when=EVIL,
+        device=EVIL,
+    )
     page = report_page([evil], records, name=EVIL, facts=facts, exhibits={})
     assert page.count("<script>") == 1
     assert page.count("</style>") == 1
@@ -138,7 +146,26 @@ def test_the_digest_tells_sets_apart_and_not_their_order() -> None:
     assert names_digest(found) == names_digest(replace(found, pictures=found.pictures[::-1]))
     assert names_digest(found) != names_digest(replace(found, unusable=()))
     assert names_digest(evaluation(prefix="\udce9"))
-    assert facts_of("", seed=1, origins={}).environment["packages"]["torch"]
+    assert facts_of("", seed=1, datasets={}).environment["packages"]["torch"]
+
+
+def test_the_checksum_of_files_tells_contents_and_not_places(tmp_path: Path) -> None:
+    def files(folder: str, *contents: bytes) -> list[str]:
+        (tmp_path / folder).mkdir()
+        paths = [tmp_path / folder / f"{number}.png" for number in range(len(contents))]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+        return [str(path) for path in paths]
+
+    here, there, other = files("a", b"1", b"2"), files("b", b"2", b"1"), files("c", b"1", b"3")
+    assert contents_of([*here, *here]) == contents_of(there)  # a reference that two pictures share counts once
+    assert contents_of(here).sha256 != contents_of(other).sha256
+    assert contents_of([*here, str(tmp_path / "gone.png")]).sha256 != contents_of(here).sha256
+    assert contents_of(here, most_bytes=1).note == "not computed: the files have 0 GB"
+    database = tmp_path / "faces.lmdb"
+    database.mkdir()
+    (database / "data.mdb").write_bytes(b"12")
+    assert contents_of([f"{database}/a/0.png", f"{database}/a/1.png"]).files == 1
 
 
 @needs_browser

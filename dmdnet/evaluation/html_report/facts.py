@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmdnet.environment import environment
+from dmdnet.evaluation.html_report.contents import Contents, contents_of
 from dmdnet.evaluation.records import Evaluation
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """Where a set's table of faces comes from, and what its files hold (None: nobody looked)."""
+
+    origin: str = ""
+    contents: Contents | None = None
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,7 @@ class Facts:
         options: the resolved option file.
         seed: of everything random.
         environment: versions and machine, as `dmdnet.environment.environment` gives them.
-        origins: name of a set -> where its table of faces comes from.
+        data: name of a set -> where its faces come from.
         when: the day of the run.
         device: what restored and scored.
     """
@@ -28,7 +37,7 @@ class Facts:
     options: str = ""
     seed: int = 0
     environment: Mapping[str, Any] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, SetFacts] = field(default_factory=dict)
     when: str = ""
     device: str = ""
 
@@ -39,9 +48,19 @@ class Facts:
         return " · ".join(part for part in (f"Made by dmdnet {version}".rstrip(), self.when) if part)
 
 
-def facts_of(options: str, *, seed: int, origins: Mapping[str, str], device: object = "cpu") -> Facts:
-    """Return the facts of this process, today."""
-    return Facts(options, seed, environment(), dict(origins), time.strftime("%Y-%m-%d"), str(device))
+def facts_of(options: str, *, seed: int, datasets: Mapping[str, Any], device: object = "cpu") -> Facts:
+    """Return the facts of this process, today.
+
+    Args:
+        datasets: name of a set -> its data set; all its files are read once, for their checksum.
+    """
+    data = {name: _set_facts(dataset) for name, dataset in datasets.items()}
+    return Facts(options, seed, environment(), data, time.strftime("%Y-%m-%d"), str(device))
+
+
+def _set_facts(dataset: Any) -> SetFacts:
+    origins = dict.fromkeys(part.origin for part in dataset.parts)
+    return SetFacts(", ".join(origins), contents_of(f for r in range(len(dataset)) for f in dataset.files(r)))
 
 
 def names_digest(evaluation: Evaluation) -> str:

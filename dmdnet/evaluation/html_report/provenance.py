@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dmdnet.evaluation.html_report.facts import Facts, names_digest
+from dmdnet.evaluation.html_report.facts import Facts, SetFacts, names_digest
 from dmdnet.evaluation.records import Evaluation, MethodInfo, MetricInfo
 from dmdnet.evaluation.summary_record import SummaryRecord
 from dmdnet.html import Html, code, definitions, details, element, items, paragraph, preformatted, subsection, table
@@ -79,11 +79,15 @@ def _weights(evaluations: Sequence[Evaluation]) -> list[Html]:
 def _data(evaluation: Evaluation, facts: Facts) -> Html:
     identities = {record.identity for record in evaluation.pictures} | {p.identity for p in evaluation.unusable}
     entries: dict[str, object] = {"set": evaluation.set_name}
-    if facts.origins.get(evaluation.set_name):
-        entries["table of faces"] = code(facts.origins[evaluation.set_name])
+    known = facts.data.get(evaluation.set_name, SetFacts())
+    if known.origin:
+        entries["table of faces"] = code(known.origin)
     entries["pictures"] = f"{evaluation.n_pictures:,}, of which {len(evaluation.unusable):,} cannot be read"
     entries["people"] = f"{len(identities):,}"
     entries["SHA-256 of the names"] = code(names_digest(evaluation))
+    if known.contents is not None:
+        entries["files"] = f"{known.contents.files:,}, {known.contents.size / 1e6:,.1f} MB, references included"
+        entries["SHA-256 of the files"] = code(known.contents.sha256 or known.contents.note)
     return definitions(entries)
 
 
