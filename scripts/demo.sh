@@ -30,4 +30,5 @@ cat <<TEXT
 pictures  results/test_dmdnet_demo/demo_faces_sheet.png   (degraded, generic, specific, wrong person, target)
           $out/photo_restored.png   (from $out/photo.png; a network trained for minutes on drawn faces: the way, not the quality)
 summary   results/test_dmdnet_demo/summary.json
+report    results/test_dmdnet_demo/report.html   (open it in a browser: tables, curves, pictures under sliders; no network needed)
 TEXT

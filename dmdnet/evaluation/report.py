@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dmdnet.evaluation.csv_files import identities_csv, pictures_csv
@@ -25,7 +25,11 @@ TABLE = "table.txt"
 
 
 def write_report(
-    evaluations: Sequence[Evaluation], out_dir: Path, settings: SummarySettings | None = None
+    evaluations: Sequence[Evaluation],
+    out_dir: Path,
+    settings: SummarySettings | None = None,
+    *,
+    also: Callable[[list[SummaryRecord]], object] | None = None,
 ) -> list[SummaryRecord]:
     """Write `summary.json`, `table.txt`, `tables.md`, `tables.tex` and, per set, CSV files and a sheet of pictures.
 
@@ -34,6 +38,7 @@ def write_report(
 
     Args:
         settings: of intervals, tests and breakdown; left out, the usual ones.
+        also: writes what else is made from the records, before the summary is written.
 
     Returns:
         The records of `summary.json`.
@@ -49,6 +54,8 @@ def write_report(
     for name, document in DOCUMENTS.items():
         write_bytes(out_dir / name, _encoded(document(records)))
     write_bytes(out_dir / TABLE, _encoded(as_text(records)))
+    if also is not None:
+        also(records)
     # last, so that a summary means that the rest is there
     write_bytes(out_dir / SUMMARY, _encoded(summary_json(records)))
     return records

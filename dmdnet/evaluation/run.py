@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -83,11 +84,12 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
                 exhibits[evaluation.set_name] = one.exhibits(evaluation, 2 if len(sets) <= MANY_SETS else 1)
             evaluations.append(evaluation)
         if rank() == 0:
-            records = write_report(evaluations, out_dir, settings)
             datasets = {one.entry.name: one.dataset for one in sets}
             facts = facts_of(to_yaml(options), seed=options.manual_seed, datasets=datasets, device=device)
-            write_html_report(evaluations, records, out_dir, name=options.name, facts=facts, exhibits=exhibits)
-            print_report(records)
+            page = partial(
+                write_html_report, evaluations, out_dir=out_dir, name=options.name, facts=facts, exhibits=exhibits
+            )
+            print_report(write_report(evaluations, out_dir, settings, also=page))
             _print_places(out_dir, entries)
             _check_restored(evaluations, out_dir)
     return out_dir
