@@ -37,11 +37,16 @@ def validation_charts(validations: History) -> list[Html]:
     """Return a chart for each set and metric, with a curve for each mode."""
     charts: dict[str, dict[str, str]] = {}
     for name in _names(validations):
-        set_name, _, value = name.removeprefix("val_").rpartition("/")
-        mode = next((mode for mode in (*_OUTPUTS, *_CONTROLS) if value.startswith(f"{mode}_")), None)
-        metric = value if mode is None else value.removeprefix(f"{mode}_")
+        set_name, mode, metric = split_name(name)
         charts.setdefault(f"{metric} on {set_name}", {})[mode or metric] = name
     return [_chart(validations, title, curves) for title, curves in charts.items()]
+
+
+def split_name(name: str) -> tuple[str, str, str]:
+    """Return set, mode and metric of `val_<set>/<mode>_<metric>`; a mode that is not known stays with the metric."""
+    set_name, _, value = name.removeprefix("val_").rpartition("/")
+    mode = next((mode for mode in (*_OUTPUTS, *_CONTROLS) if value.startswith(f"{mode}_")), "")
+    return set_name, mode, value.removeprefix(f"{mode}_") if mode else value
 
 
 def _place(group: str, name: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.distributed import World
 from dmdnet.engine.history import SCALARS, read_scalars, read_validations
 from dmdnet.engine.pictures import read_samples
-from dmdnet.engine.run_charts import training_charts, validation_charts
+from dmdnet.engine.run_charts import split_name, training_charts, validation_charts
 from dmdnet.engine.run_list import RunSummary, State, read_options, run_logs, summarise_run
 from dmdnet.errors import DataError
 from dmdnet.files import write_bytes
@@ -127,15 +127,14 @@ def _facts(folder: Path, summary: RunSummary) -> dict[str, object]:
 def _values(validations: Mapping[int, Mapping[str, float]]) -> Html:
     """Return the last values and how far they have come."""
     (first, before), (last, now) = (list(validations.items())[place] for place in (0, -1))
-    columns: list[str | html.Column] = [
-        "value",
-        html.Column(f"at {last:,}", align="right"),
-        html.Column(f"at {first:,}", align="right"),
-    ]
-    rows = [[name.removeprefix("val_"), value, before.get(name)] for name, value in now.items()]
+    rows = []
+    for name, value in now.items():
+        place, mode, metric = split_name(name)
+        rows.append([f"{place}, {mode}" if mode else place, metric, value, before.get(name)])
+    values = [html.Column(f"at {iteration:,}", align="right") for iteration in (last, first)]
     if first == last:
-        return html.table(columns[:2], [row[:2] for row in rows], label="last validation")
-    return html.table(columns, rows, label="last and first validation")
+        return html.table(["set", "metric", *values[:1]], [row[:3] for row in rows], label="last validation")
+    return html.table(["set", "metric", *values], rows, label="last and first validation")
 
 
 def _samples(folder: Path) -> list[Html]:

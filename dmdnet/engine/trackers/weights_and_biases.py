@@ -20,7 +20,6 @@ from dmdnet.config.options import WandbOptions
 from dmdnet.engine.trackers.base import RunInfo, Tracker
 from dmdnet.registry import plain
 
-_SERVER = "https://api.wandb.ai"
 _ANSWERS_WITHIN = 5.0  # seconds
 _STARTS_WITHIN = 30.0
 _ID_FILE = "wandb_id.txt"
@@ -41,7 +40,7 @@ class WandbTracker(Tracker):
         import wandb  # only where it is asked for
 
         self._wandb: Any = wandb
-        mode = chosen_mode(options.mode, os.environ)
+        mode = chosen_mode(options.mode, os.environ, str(wandb.setup().settings.base_url))
         self._run: Any = wandb.init(
             project=options.project,
             entity=options.entity,
@@ -86,13 +85,12 @@ def run_id(run: RunInfo) -> str:
     return new
 
 
-def chosen_mode(wanted: str, environment: Mapping[str, str]) -> str:
+def chosen_mode(wanted: str, environment: Mapping[str, str], server: str) -> str:
     """Return "online", "offline", or what WANDB_MODE says."""
     if environment.get("WANDB_MODE"):
         return environment["WANDB_MODE"]
     if wanted != "auto":
         return wanted
-    server = environment.get("WANDB_BASE_URL", _SERVER)
     if not has_key(server, environment):
         logger.info("wandb: no key of %s is known (wandb login, or WANDB_API_KEY)", server)
         return "offline"
