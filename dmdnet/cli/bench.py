@@ -9,6 +9,7 @@ from dmdnet.cli.option_arguments import add_option_file, load
 
 HELP = "measure how fast this machine is"
 TRAIN_HELP = "measure a training step by an option file: each switch for speed alone, and all together"
+METRICS_HELP = "measure the metrics against a loop over pictures of the libraries that have them"
 DATA_HELP = "measure decoding, degradations, the loader, and the batch path on a GPU"
 
 
@@ -22,6 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="ten seconds instead of minutes: rough figures from a few pictures"
     )
     data.set_defaults(bench=_run_data)
+    metrics = kinds.add_parser("metrics", help=METRICS_HELP, description=METRICS_HELP, allow_abbrev=False)
+    metrics.add_argument("--pictures", type=int, default=200, metavar="N", help="how many (default: 200)")
+    metrics.add_argument("--size", type=int, default=512, metavar="N", help="their side in pixels (default: 512)")
+    metrics.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds of which to take the median (3)")
+    metrics.add_argument("--threads", type=int, metavar="N", help="threads of torch (default: one a core)")
+    metrics.add_argument("--json", metavar="FILE", help="also write the figures there, as JSON")
+    metrics.add_argument("-o", "--out", metavar="FILE", help="also write the table there, as Markdown")
+    metrics.set_defaults(bench=_run_metrics)
     steps = kinds.add_parser("train", help=TRAIN_HELP, description=TRAIN_HELP, allow_abbrev=False)
     add_option_file(steps)
     steps.add_argument("--iterations", type=int, default=20, metavar="N", help="steps of each way (default 20)")
@@ -42,6 +51,19 @@ def _run_data(arguments: argparse.Namespace) -> int:
 
     _check_writable(arguments)
     return _write(arguments, result := run_data_benchmark(QUICK if arguments.quick else FULL, _say), report(result))
+
+
+def _run_metrics(arguments: argparse.Namespace) -> int:
+    from dmdnet.benchmarks.metrics import Extent, report, run_metrics_benchmark
+
+    _check_writable(arguments)
+    extent = Extent(
+        pictures=max(arguments.pictures, 1),
+        size=max(arguments.size, 64),
+        rounds=max(arguments.rounds, 1),
+        threads=arguments.threads,
+    )
+    return _write(arguments, result := run_metrics_benchmark(extent, _say), report(result))
 
 
 def _run_train(arguments: argparse.Namespace) -> int:

@@ -31,15 +31,16 @@ class LPIPSFeatures(nn.Module):
     Args:
         trunk: "alex" or "vgg".
         weights_folder: where the trunk's weights are (None: the usual folder).
+        path: a file of the trunk's weights to take in place of the published ones.
 
     Raises:
         ConfigError: the lpips package is not installed.
         WeightsError: the trunk's weights are missing or are not those of this trunk.
     """
 
-    def __init__(self, trunk: Trunk, weights_folder: str | None) -> None:
+    def __init__(self, trunk: Trunk, weights_folder: str | None, path: Path | None = None) -> None:
         super().__init__()
-        path = find_weights(_TRUNK_WEIGHTS[trunk], weights_folder)
+        path = path or find_weights(_TRUNK_WEIGHTS[trunk], weights_folder)
         package, net = _package_network(trunk)
         self.scale, self.trunk = net.scaling_layer, net.net
         _load_trunk(self.trunk, path)

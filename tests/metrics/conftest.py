@@ -1,6 +1,9 @@
 """Weights files with drawn numbers in place of those that tests do not have."""
 
+import importlib.util
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,9 +87,18 @@ def weights_folder(drawn_weights_folder, monkeypatch):
     for name, (loader, build) in SMALLER.items():
         monkeypatch.setattr(loader, lambda path, name=name, build=build: seeded(build, len(name)))
     monkeypatch.setattr("dmdnet.features.parsing.SIDE", 64)
+    if importlib.util.find_spec("pyiqa") is None:
+        monkeypatch.setitem(sys.modules, "pyiqa", SimpleNamespace(create_metric=lambda name, device: MeanOfPicture()))
     for name in ("detect", "embed"):
         monkeypatch.setattr(DlibBackend, name, globals()[f"quick_{name}"])
     return drawn_weights_folder
+
+
+class MeanOfPicture(nn.Module):
+    """In place of pyiqa's models, which are not installed everywhere."""
+
+    def forward(self, picture_BCHW):
+        return picture_BCHW.mean(dim=(1, 2, 3))[:, None]
 
 
 def quick_detect(backend, rgb):
