@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import re
 
-VOID = frozenset({"img", "input", "meta", "link", "br", "hr", "path", "line", "circle", "rect", "polyline", "polygon"})
+VOID = frozenset(
+    {"img", "input", "wbr", "meta", "link", "br", "hr", "path", "line", "circle", "rect", "polyline", "polygon"}
+)
 # What shows nothing and can change what is read: control characters, and marks that turn the direction of writing.
 _HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 

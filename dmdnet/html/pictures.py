@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from dmdnet.html.markup import Html, element
+from dmdnet.html.markup import Html, element, join
 
 QUALITY = 88
 
@@ -105,11 +106,19 @@ def _choice(shown: Shown, alt: str, width: int | None, left: bool, right: bool) 
         "figure",
         _image(shown.rgb, f"{shown.label}: {described}" if described else shown.label, width),
         element(
-            "figcaption", element("span", shown.label, class_="label"), element("span", shown.below, class_="below")
+            "figcaption",
+            element("span", _breakable(shown.label), class_="label"),
+            element("span", shown.below, class_="below"),
         ),
         data_left=left,
         data_right=right,
     )
+
+
+def _breakable(label: str) -> Html:
+    """Let a name be broken behind what joins its parts."""
+    parts = re.split(r"(?<=[_@/.-])", label)
+    return join(*(part for part in parts if part), between=element("wbr"))
 
 
 def _image(rgb: np.ndarray, alt: str, width: int | None) -> Html:

@@ -77,8 +77,10 @@ def _round_step(rough: float) -> float:
 
 def tick_text(value: float, ticks: tuple[float, ...], *, log: bool = False) -> str:
     """Return a tick's number with the digits that tell it from its neighbours."""
+    if value == 0:
+        return "0"
     size = abs(value)
-    if value != 0 and (size >= 1e5 or size < 1e-3):
+    if size >= 1e5 or size < 1e-3:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", "−")
     if log:

@@ -40,7 +40,7 @@ from dmdnet.html import (
 from dmdnet.html.scales import COLORS, make_scale, tick_text
 
 EVIL = """</script><script>alert('x')</script><img src=x onerror=alert(1)>"'&--></style>"""
-VOID = {"img", "input", "meta", "link", "br", "hr"}
+VOID = {"img", "input", "meta", "link", "br", "hr", "wbr"}
 
 
 class Reader(HTMLParser):
@@ -108,9 +108,9 @@ def test_no_text_becomes_markup_wherever_it_stands() -> None:
     harmless = Page(long, subtitle=long, footer=long).add(long, *every_block(long)).render()
     page = Page(EVIL, subtitle=EVIL, footer=EVIL).add(EVIL, *every_block(EVIL)).render()
     evil, plain = Reader(page), Reader(harmless)
-    assert [(tag, list(attributes)) for tag, attributes in evil.elements] == [
-        (tag, list(attributes)) for tag, attributes in plain.elements
-    ]
+    # where a long name may be broken depends on it
+    shapes = [[(tag, list(given)) for tag, given in page.elements if tag != "wbr"] for page in (evil, plain)]
+    assert shapes[0] == shapes[1]
     assert EVIL in evil.words
     assert EVIL in [attributes.get("alt") for attributes in evil.named("img")]
 

@@ -25,7 +25,8 @@ def gallery(evaluation: Evaluation, exhibits: Sequence[Exhibit], width: int) -> 
     choice = exhibits[0].choice
     told = (
         f"Chosen by {choice.metric} of {choice.method} alone, among the {choice.of:,} pictures that it restored. Move "
-        "the line by pointer or arrow keys; choose a picture below to have it right of the line, with Shift left of it."
+        "the line by pointer or arrow keys; choose a picture below to have it right of the line, with Shift left of it; "
+        f"the numbers are its {choice.metric}."
     )
     cards = [_card(evaluation, exhibit, width) for role in ROLES for exhibit in exhibits if exhibit.choice.role == role]
     return [paragraph(told, quiet=True), grid(*cards)]
@@ -72,4 +73,4 @@ def _references(exhibit: Exhibit) -> Html | None:
 
 def _value(exhibit: Exhibit, method: str) -> str:
     value = exhibit.sample.values.get(method, {}).get(exhibit.choice.metric, math.nan)
-    return "" if math.isnan(value) else f"{exhibit.choice.metric} {format_number(value)}"
+    return "" if math.isnan(value) else format_number(value)

@@ -35,26 +35,26 @@ def described(info: MethodInfo) -> str:
 
 
 def _sets(evaluations: Sequence[Evaluation]) -> Html:
+    graded = any(evaluation.severity is not None for evaluation in evaluations)
     rows = []
     for number, evaluation in enumerate(evaluations, start=1):
         identities = {record.identity for record in evaluation.pictures}
         identities |= {picture.identity for picture in evaluation.unusable}
-        rows.append(
-            (
-                Cell(link(evaluation.set_name, f"#{set_anchor(number)}"), sort=evaluation.set_name),
-                Cell(f"{evaluation.n_pictures:,}", sort=evaluation.n_pictures),
-                Cell(f"{len(identities):,}", sort=len(identities)),
-                Cell(f"{len(evaluation.unusable):,}", sort=len(evaluation.unusable)),
-                Cell("–" if evaluation.severity is None else f"{evaluation.severity:g}", sort=evaluation.severity),
-            )
-        )
-    columns = (
+        row = [
+            Cell(link(evaluation.set_name, f"#{set_anchor(number)}"), sort=evaluation.set_name),
+            Cell(f"{evaluation.n_pictures:,}", sort=evaluation.n_pictures),
+            Cell(f"{len(identities):,}", sort=len(identities)),
+            Cell(f"{len(evaluation.unusable):,}", sort=len(evaluation.unusable)),
+        ]
+        hard = None if evaluation.severity is None else Cell(f"{evaluation.severity:g}", sort=evaluation.severity)
+        rows.append([*row, *([hard] if graded else [])])
+    columns = [
         Column("set"),
         Column("pictures", "right"),
         Column("people", "right"),
         Column("unreadable", "right", hint="pictures that no method could be scored on; they count as not covered"),
-        Column("severity", "right", hint="as the option file gives it"),
-    )
+        *([Column("severity", "right", hint="as the option file gives it")] if graded else []),
+    ]
     return table(columns, rows, caption="Sets")
 
 
