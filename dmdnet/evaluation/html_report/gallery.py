@@ -25,8 +25,8 @@ def gallery(evaluation: Evaluation, exhibits: Sequence[Exhibit], width: int) -> 
     choice = exhibits[0].choice
     told = (
         f"Chosen by {choice.metric} of {choice.method} alone, among the {choice.of:,} pictures that it restored. Move "
-        "the line by pointer or arrow keys; choose a picture below to have it right of the line, with Shift left of it; "
-        f"the numbers are its {choice.metric}."
+        "the line by pointer or arrow keys; choose a picture below to have it right of it, with Shift left of it. "
+        f"Numbers: {choice.metric}."
     )
     cards = [_card(evaluation, exhibit, width) for role in ROLES for exhibit in exhibits if exhibit.choice.role == role]
     return [paragraph(told, quiet=True), grid(*cards)]
