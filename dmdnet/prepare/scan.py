@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,6 +80,9 @@ def scan(root: Path) -> Scan:
             status = entry.stat()
         except FileNotFoundError:
             continue  # removed since the folder was listed
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            failures.append(Failure(name, "is no file but a pipe, a socket or a device"))
+            continue
         photographs.append(Photograph(name, (status.st_size, status.st_mtime_ns)))
     return Scan(
         tuple(sorted(photographs, key=lambda item: natural_key(item.name))),

@@ -18,6 +18,12 @@ def touch(root: Path, *names: str) -> None:
         (root / name).write_bytes(name.encode())
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.png")
+    with pytest.raises(DataError, match="a pipe"):
+        DiskStorage(tmp_path).read("1.png")
+
+
 class TestListing:
     def test_natural_order_suffixes_and_hidden_ones(self, tmp_path: Path) -> None:
         touch(

@@ -135,6 +135,17 @@ def test_names_that_are_no_text_are_listed(tmp_path):
     assert summary.faces == 1
 
 
+def test_a_pipe_is_listed_and_not_waited_for(tmp_path):
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "in/1.png", np.full((40, 40, 3), 99, np.uint8))
+    os.mkfifo(tmp_path / "in/pipe.png")
+    found = scan(tmp_path / "in")
+    assert [photograph.name for photograph in found.photographs] == ["1.png"]
+    assert [(failure.photograph, failure.reason) for failure in found.failures] == [
+        ("pipe.png", "is no file but a pipe, a socket or a device")
+    ]
+
+
 def test_names_that_no_table_can_hold_are_listed_and_stop_nothing(tmp_path):
     write_person(tmp_path / "in" / "Ann", (200, 50, 50), 3)
     write_person(tmp_path / "in" / "B\nea", (50, 50, 200), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,10 @@ class DiskStorage:
         Raises:
             DataError: the key leads out of the root, or the file is missing or cannot be read.
         """
-        return read_file(self.root / check_key(key, self.root))
+        path = self.root / check_key(key, self.root)
+        if _never_ends(path):
+            raise DataError(f"{path}: is no file but a pipe, a socket or a device; remove it")
+        return read_file(path)
 
     def list_keys(self) -> list[str]:
         """Return the pictures below the root by their suffix, in natural order.
@@ -47,6 +51,15 @@ class DiskStorage:
     def checksum(self, key: str) -> int | None:
         """Return None: a folder records no checksums."""
         return None
+
+
+def _never_ends(path: Path) -> bool:
+    """Return whether reading a path could wait for ever, as it does for a pipe that nobody writes to."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # whoever reads it says what is wrong with it
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _pictures(folder: str | os.PathLike[str], prefix: str, real: str) -> Iterator[str]:
