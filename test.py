@@ -1,4 +1,4 @@
-"""python test.py -opt options/test_dmdnet.yml"""
+"""python test.py -opt options/benchmarks/ffhq_ref.yml"""
 
 import sys
 

@@ -141,6 +141,8 @@ def weights(place: Path) -> Path:
 def run_test(recipe: str, entry: str, place: Path, weights: Path, patch: pytest.MonkeyPatch, *overrides: str) -> None:
     patch.chdir(place)
     own = [f"datasets.{entry}.image_size={SIZE}", f"datasets.{entry}.num_worker_per_gpu=0"]
+    if recipe.startswith("benchmarks/"):  # their metrics want weights, or larger pictures
+        own += ["val.metrics=~", "val.metrics.psnr.type=PSNR"]
     assert test_command.main(arguments(recipe, *own, f"path.pretrain_network_g={weights}", *overrides)) == 0
 
 
@@ -150,25 +152,36 @@ def test_celebref_hq(place: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_ffhq_ref(place: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_test("test_ffhq_ref_moderate.yml", "test", place, weights, monkeypatch)
-    assert counts(place, "test_ffhq_ref_moderate")["specific"] == 2
+    run_test("benchmarks/ffhq_ref.yml", "test_moderate", place, weights, monkeypatch, "datasets.test_severe=~")
+    found = counts(place, "ffhq_ref")
+    assert found["ours_specific@5"] == found["ours_wrong_person@1"] == found["input"] == 2
 
 
 def test_celeba_test_ref(place: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_test("test_celeba_test_ref.yml", "test", place, weights, monkeypatch)
-    assert counts(place, "test_celeba_test_ref")["specific"] == 2
+    run_test("benchmarks/celeba_test_ref.yml", "test", place, weights, monkeypatch)
+    assert counts(place, "celeba_test_ref")["ours_specific@3"] == 2
+
+
+def test_severities_of_celebref_hq(place: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [f"datasets.test_x{x}.{item}" for x in (8, 16) for item in (f"image_size={SIZE}", "num_worker_per_gpu=0")]
+    run_test("benchmarks/celebref_hq.yml", "test_x4", place, weights, monkeypatch, *others)
+    records = json.loads((place / "results/celebref_hq/summary.json").read_text())
+    whole = [r for r in records if (r["kind"], r["method"], r["group"]) == ("mean", "input", "")]
+    inputs = {r["severity"]: r["mean"] for r in whole}
+    assert list(inputs) == [4, 8, 16]
+    assert inputs[4] > inputs[8] > inputs[16]
 
 
 def test_a_list_without_ground_truth(place: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_test("test_dmdnet_list.yml", "test", place, weights, monkeypatch)
-    restored = place / "results" / "test_dmdnet_list" / "dmdnet_list"
-    assert len(list((restored / "generic").rglob("*.png"))) == 2
-    assert len(list((restored / "specific").rglob("*.png"))) == 1
+    run_test("benchmarks/dmdnet_list.yml", "test", place, weights, monkeypatch)
+    restored = place / "results" / "dmdnet_list" / "dmdnet_list"
+    assert len(list((restored / "ours_generic").rglob("*.png"))) == 2
+    assert len(list((restored / "ours_specific").rglob("*.png"))) == 1
 
 
 def test_pictures_without_ground_truth(place: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_test("test_webphoto.yml", "test", place, weights, monkeypatch)
-    assert len(list((place / "results" / "test_webphoto" / "webphoto" / "generic").rglob("*.png"))) == 2
+    run_test("benchmarks/webphoto.yml", "test", place, weights, monkeypatch)
+    assert len(list((place / "results" / "webphoto" / "webphoto" / "ours_generic").rglob("*.png"))) == 2
 
 
 def test_training_on_ffhq_ref(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

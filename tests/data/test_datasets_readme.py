@@ -57,7 +57,9 @@ def test_option_files_and_scripts_that_are_named_are_there() -> None:
     named = set(re.findall(r"\b(?:options|scripts|dmdnet)/[\w./]+\.(?:yml|py|txt)", text))
     assert len(named) > 15
     assert [path for path in sorted(named) if not (README.parents[1] / path).is_file()] == []
-    recipes = {path.relative_to(README.parents[1]).as_posix() for path in README.parents[1].glob("options/t*.yml")}
+    root = README.parents[1]
+    files = [*root.glob("options/t*.yml"), *root.glob("options/benchmarks/[!b]*.yml")]  # not the bases
+    recipes = {path.relative_to(root).as_posix() for path in files}
     assert recipes <= named  # none is forgotten
 
 
@@ -68,7 +70,7 @@ def test_the_presets_are_named() -> None:
 
 def test_the_data_of_the_recipes_are_where_the_readme_has_them() -> None:
     text = README.read_text(encoding="utf-8")
-    for recipe in sorted(README.parents[1].glob("options/*.yml")):
+    for recipe in sorted(README.parents[1].rglob("options/**/*.yml")):
         for line in recipe.read_text(encoding="utf-8").splitlines():
             for root in re.findall(r"(?:dataroot\w*|list_file|reference_mapping|manifest): (datasets/[^\s,}]+)", line):
                 assert root in text or root.rpartition("/")[0] in text, f"{recipe.name}: {root}"
