@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_faces import write_celebref
+from made_faces import celebref_set, write_celebref
 
 from dmdnet.config.options import DatasetOptions
 from dmdnet.data.batch import FaceBatch
@@ -27,10 +27,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def one(root: Path, **changes: object) -> dict:
-    return {
-        "type": "ReferenceFaceDataset",
-        "layout": {"type": "CelebRefHQLayout", "dataroot_gt": str(root)},
-        "image_size": 64,
+    options = {
         "degradation": ({"type": "Preset", "name": "gfpgan"},),
         "num_references": 2,
         "use_hflip": True,
@@ -38,6 +35,7 @@ def one(root: Path, **changes: object) -> dict:
         "box_jitter": 0.05,
         **changes,
     }
+    return celebref_set(root, **options)
 
 
 def batches(options: dict, count: int, *, workers: int = 0, phase: str = "train", batch: int = 4) -> list[FaceBatch]:
