@@ -59,7 +59,7 @@ class Run:
         }
         if self.saver.best is not None:
             state["best"] = self.saver.best.state_dict()
-        self.saver.save(iteration, self.model.weights(), state, last)
+        self.saver.save(iteration, self.model.weights(), state, last, later=self.model.changed_by_updates())
 
     def leave_if_stopped(self, iteration: int, draws: int, saved: bool, *, unjudged: bool) -> None:
         """End the run, on all ranks, when a signal has come to any or a save has failed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -16,15 +16,17 @@ from dmdnet.config.options import LoggerOptions
 from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.retention import Best, doomed
 
+Pairs = list[tuple[torch.Tensor, torch.Tensor]]
 logger = logging.getLogger(__name__)
 
 
 class Saver:
     """Writes the checkpoints of a run; used as a context, it waits for the last one at the end.
 
-    With `logger.async_save` a step waits only for the copy of the state; a thread hashes, writes and flushes. One save
-    is under way at a time: the next waits for it. A failure, of either kind, is kept until the engine asks at the end
-    of the step, so that all ranks leave at the same one.
+    With `logger.async_save` a thread copies, hashes, writes and flushes. The training waits for the copy of what the
+    next forward changes, and before its next update for the copy of the rest (`await_copy`); with a GPU, for all at
+    once. One save is under way at a time: the next waits for it. A failure, of either kind, is kept until the engine
+    asks at the end of the step, so that all ranks leave at the same one.
     """
 
     def __init__(self, checkpoints: CheckpointFolder, options: LoggerOptions, best: Best | None = None) -> None:
@@ -35,6 +37,8 @@ class Saver:
         self._options = options
         self._thread: threading.Thread | None = None
         self._copy: Any = None
+        self._copied = threading.Event()
+        self._copied.set()
         self._failure: Exception | None = None
 
     @property
@@ -48,18 +52,37 @@ class Saver:
             self._thread = threading.Thread(target=self._make_room, args=((weights, state),), name="checkpoint-room")
             self._thread.start()
 
-    def save(self, iteration: int, weights: Mapping[str, Any], state: Mapping[str, Any], last: bool = False) -> None:
-        """Write a checkpoint, then take away what `logger.keep_last` and `keep_best` do not keep."""
+    def save(
+        self,
+        iteration: int,
+        weights: Mapping[str, Any],
+        state: Mapping[str, Any],
+        last: bool = False,
+        later: Sequence[torch.Tensor] = (),
+    ) -> None:
+        """Write a checkpoint, then take away what `logger.keep_last` and `keep_best` do not keep.
+
+        Args:
+            later: tensors of it that do not change before somebody calls `await_copy`.
+        """
         began = time.perf_counter()
         self.wait()
         write = partial(self._write, iteration, last, began, self.best.iterations() if self.best else ())
         if self._options.async_save:
-            self._copy = host_copy((weights, state), self._copy)
-            self._thread = threading.Thread(target=write, args=self._copy, name="checkpoint")
+            self._copy, rest = host_copy((weights, state), self._copy, later)
+            self._copied.clear()
+            self._thread = threading.Thread(target=self._copy_and_write, args=(rest, write), name="checkpoint")
             self._thread.start()
         else:
             write(weights, state)
         self.blocked_s = time.perf_counter() - began
+
+    def await_copy(self) -> None:
+        """Wait until the state of the save that is under way has been copied; nothing of it may change before."""
+        if not self._copied.is_set():
+            began = time.perf_counter()
+            self._copied.wait()
+            self.blocked_s += time.perf_counter() - began
 
     def wait(self) -> None:
         """Wait for the save that is under way."""
@@ -75,6 +98,16 @@ class Saver:
         """
         if self._failure is not None:
             raise self._failure
+
+    def _copy_and_write(self, rest: Pairs, write: Callable[..., None]) -> None:
+        try:
+            copy_pairs(rest)
+        except Exception as error:
+            self._failure = error
+            return
+        finally:
+            self._copied.set()
+        write(*self._copy)
 
     def _make_room(self, value: Any) -> None:
         self._copy = _room_for(value)
@@ -105,22 +138,30 @@ class Saver:
             logger.error("%s", self._failure)  # the error that ends the run goes its way
 
 
-def host_copy(value: Any, old: Any = None) -> Any:
+def host_copy(value: Any, old: Any = None, later: Sequence[torch.Tensor] = ()) -> tuple[Any, Pairs]:
     """Return nested mappings and lists with every tensor copied to the host: later steps do not change it.
 
     Args:
         old: an earlier copy that nobody needs any more; its memory is used again, which is several times faster.
+        later: tensors whose copy may wait, where they are on the host: `copy_pairs` takes them as the second value.
     """
-    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+    pairs: Pairs = []
     copied = _places(value, old, pairs)
-    if pairs:  # all at once: thousands of small tensors cost more in calls than in bytes
+    waiting = {tensor.data_ptr() for tensor in later if tensor.device.type == "cpu"}
+    rest = [pair for pair in pairs if pair[1].data_ptr() in waiting]
+    copy_pairs([pair for pair in pairs if pair[1].data_ptr() not in waiting])
+    return copied, rest
+
+
+def copy_pairs(pairs: Pairs) -> None:
+    """Copy each second tensor into the first; thousands of small ones cost more in calls than in bytes."""
+    if pairs:
         torch._foreach_copy_([place for place, _ in pairs], [tensor for _, tensor in pairs], non_blocking=True)
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()  # the copies of all tensors are under way together
-    return copied
 
 
-def _places(value: Any, old: Any, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> Any:
+def _places(value: Any, old: Any, pairs: Pairs) -> Any:
     """Return where the copy of a value goes; add (place, tensor) of each tensor to `pairs`."""
     if isinstance(value, torch.Tensor):
         value = value.detach()

@@ -114,6 +114,7 @@ def train(options: Options, *, auto_resume: bool = True, launcher: Launcher = "a
                 Saver(checkpoints, options.logger, best) as saver,
             ):
                 run = Run(options, world, model, saver, stop, validation, trackers)
+                model.before_update = saver.await_copy
                 if unjudged:  # it was stopped before or during the validation that belongs to this iteration
                     run.judge_late(start, draws)
                 for iteration in range(start + 1, recipe.total_iter + 1):

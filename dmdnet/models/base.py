@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,14 @@ from dmdnet.registry import ARCHS, MODELS, Component
 
 
 class Model(ABC):
-    """A training method. The engine calls, in this order: `setup` or `load_*`, `distribute`, then `step` for ever."""
+    """A training method. The engine calls, in this order: `setup` or `load_*`, `distribute`, then `step` for ever.
+
+    Attributes:
+        before_update: what `step` calls before it changes any tensor of `changed_by_updates`; a save in the background
+            may still be copying them.
+    """
+
+    before_update: Callable[[], None] = staticmethod(lambda: None)
 
     @abstractmethod
     def networks(self) -> dict[str, nn.Module]:
@@ -72,6 +79,10 @@ class Model(ABC):
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Return what else training needs to go on: the optimisers."""
+
+    def changed_by_updates(self) -> list[Tensor]:
+        """Return the tensors of `weights` and `state_dict` that a step leaves alone until it calls `before_update`."""
+        return []
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -204,6 +204,7 @@ class DMDNetModel(Model):
         # Nothing is updated unless every number is finite: the device decides, the host does not wait for it
         values = {name: term.value_B for name, term in terms.items()}
         skip = self._watch.judge(StepNumbers(values, objective, norms, batch.names, iteration, scale))
+        self.before_update()
         for optimisation in steps.values():
             optimisation.step(skip)
         self._buffers.undo(skip)
@@ -358,6 +359,13 @@ class DMDNetModel(Model):
         if self.adversary is not None:
             state["optim_d"] = self.adversary.optimisation.state_dict()
         return state
+
+    def changed_by_updates(self) -> list[Tensor]:
+        """Return parameters, their averages and moments; buffers change with every forward."""
+        networks = [*self.networks().values(), *([self.ema.module] if self.ema is not None else [])]
+        optimisers = [self.optim_g, *([self.adversary.optimisation] if self.adversary is not None else [])]
+        found: list[Tensor] = [parameter for network in networks for parameter in network.parameters()]
+        return [*found, *(moment for optimisation in optimisers for moment in optimisation.moments())]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take `state_dict()` back."""

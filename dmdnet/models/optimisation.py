@@ -94,9 +94,13 @@ class Optimisation:
             undone = torch.zeros_like(tensor) if old is None else old
             tensor.copy_(torch.where(skip.to(tensor.device) > 0, undone, tensor))
 
+    def moments(self) -> list[Tensor]:
+        """Return the tensors of the optimiser's state."""
+        found = [item for state in self.optimizer.state.values() for item in state.values()]
+        return [item for item in found if isinstance(item, Tensor)]
+
     def _tensors(self) -> list[Tensor]:
-        moments = [item for state in self.optimizer.state.values() for item in state.values()]
-        return [*self.parameters, *(item for item in moments if isinstance(item, Tensor))]
+        return [*self.parameters, *self.moments()]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the optimiser's state, and the names of the parameters that it is of, by group."""

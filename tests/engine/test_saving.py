@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from dmdnet.config.options import LoggerOptions
+from dmdnet.engine import saving
 from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.saving import Saver, host_copy
 from dmdnet.engine.train import train
 from dmdnet.errors import CheckpointError
+from dmdnet.models.dmdnet_model import DMDNetModel
 
 BACKGROUND = LoggerOptions(async_save=True)
 
@@ -106,21 +108,91 @@ def test_whatever_goes_wrong_in_the_background_is_heard(gate, monkeypatch):
 
 def test_copies_use_their_memory_again_and_keep_strides():
     state = {"a": torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last), "b": [torch.ones(2), 3], "c": (1, "x")}
-    first = host_copy(state)
+    first, _ = host_copy(state)
     assert first["a"].stride() == state["a"].stride()
     place = first["a"].data_ptr()
     assert place != state["a"].data_ptr()
     state["a"] = state["a"] + 1
-    second = host_copy(state, first)
+    second, _ = host_copy(state, first)
     assert second["a"].data_ptr() == place
     assert torch.equal(second["a"], state["a"])
     assert second["c"] == (1, "x")
     twice = torch.ones(3)
-    both = host_copy({"a": twice, "b": [twice, torch.tensor(2, dtype=torch.int64)]})  # other types; one tensor twice
+    both, _ = host_copy({"a": twice, "b": [twice, torch.tensor(2, dtype=torch.int64)]})  # other types; one tensor twice
     assert torch.equal(both["a"], both["b"][0])
     assert both["b"][1] == 2
-    other = host_copy({"a": torch.zeros(5), "b": [], "c": None}, second)
+    other, _ = host_copy({"a": torch.zeros(5), "b": [], "c": None}, second)
     assert torch.equal(other["a"], torch.zeros(5))
+
+
+def test_an_update_waits_for_the_copy_and_a_forward_does_not(gate, monkeypatch):
+    begun, copy = threading.Event(), saving.copy_pairs
+
+    def slowly(pairs):
+        if threading.current_thread().name == "checkpoint":
+            begun.set()
+            time.sleep(0.3)
+        copy(pairs)
+
+    monkeypatch.setattr(saving, "copy_pairs", slowly)
+    gate.open.set()
+    weight, vector = torch.ones(3, 2), torch.ones(3)
+    with Saver(gate, BACKGROUND) as saver:
+        part = {"params": {"w": weight.detach(), "v": vector}, "network": {"type": "X"}}
+        began = time.monotonic()
+        saver.save(1, {"net_g": part}, {"draws": 1}, later=[weight])
+        assert time.monotonic() - began < 0.25
+        assert begun.wait(5)
+        vector.add_(1)  # a power iteration of the next forward
+        saver.await_copy()
+        weight.add_(1)
+        assert 0.1 < saver.blocked_s < 5
+    saved = gate.load(1)[0]["net_g"]["params"]
+    assert saved["w"].eq(1).all()
+    assert saved["v"].eq(1).all()
+
+
+def test_a_copy_that_fails_keeps_nobody_waiting(gate, monkeypatch):
+    def fail(pairs):
+        if pairs and threading.current_thread().name == "checkpoint":
+            raise RuntimeError("no memory")
+
+    monkeypatch.setattr(saving, "copy_pairs", fail)
+    saver, weight = Saver(gate, BACKGROUND), torch.ones(2)
+    saver.save(1, *contents(weight), later=[weight])
+    saver.await_copy()
+    saver.wait()
+    with pytest.raises(RuntimeError, match="no memory"):
+        saver.check()
+
+
+def test_what_waits_is_what_an_update_changes(tiny, monkeypatch):
+    """Between a step's boundary and `before_update` nothing of it may change; buffers do."""
+    seen = []
+
+    def watched(self, batch, iteration):
+        waiting = self.changed_by_updates()
+        before = [tensor.detach().clone() for tensor in waiting]
+        asked = self.before_update
+
+        def look():
+            asked()
+            seen.append((len(waiting), all(map(torch.equal, before, waiting))))
+
+        self.before_update = look
+        try:
+            return step(self, batch, iteration)
+        finally:
+            self.before_update = asked
+            waiting = {tensor.data_ptr() for tensor in self.changed_by_updates()}
+            for network in self.networks().values():
+                assert not waiting & {buffer.data_ptr() for buffer in network.buffers()}
+
+    step = DMDNetModel.step
+    monkeypatch.setattr(DMDNetModel, "step", watched)
+    train(tiny(gan_start=2))
+    assert [same for _, same in seen] == [True] * 4
+    assert seen[0][0] < seen[1][0] < seen[2][0]  # the moments of both optimisers come with their first steps
 
 
 def test_room_is_made_once_and_used(gate):

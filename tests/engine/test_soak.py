@@ -4,6 +4,7 @@
 """
 
 import gc
+import logging
 import os
 import signal
 import threading
@@ -77,6 +78,7 @@ def soak(option_file, monkeypatch):
         content["logger"] |= {"use_tb_logger": True, "image_freq": 50}
         path.write_text(yaml.safe_dump(content))
         samples, step, began = [], DMDNetModel.step, time.monotonic()
+        monkeypatch.setattr(logging.getLogger("dmdnet"), "propagate", False)  # pytest keeps every record
 
         def watched(self, batch, iteration):
             logs = step(self, batch, iteration)
