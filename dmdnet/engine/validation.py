@@ -17,8 +17,8 @@ from dmdnet.engine.pictures import Samples, restored_samples
 from dmdnet.engine.signals import StopRequest
 from dmdnet.evaluation.runner import evaluate
 from dmdnet.evaluation.summary import MEANS_ONLY, summarise
+from dmdnet.metrics import build_metrics
 from dmdnet.models.base import Model
-from dmdnet.registry import METRICS
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,10 @@ class Validation:
         self._stop = stop
         self._out_dir = out_dir
         self.samples: dict[str, Samples] = {}  # of the last run, by set; on rank 0
-        self._metrics = {name: METRICS.build(metric) for name, metric in options.val.metrics.items()}
+        weights = options.path.weights if "weights" in options.path.model_fields_set else None
+        self._metrics, unavailable = build_metrics(options.val.metrics, weights)
+        for name, metric in unavailable.items():
+            logger.warning("validation goes without %s: %s", name, metric.reason)
 
     def due(self, iteration: int, last: bool) -> bool:
         """Return whether to validate after `iteration`: every `val_freq`, and after the last."""
@@ -80,6 +83,8 @@ class Validation:
                 len({picture.key for picture in evaluation.pictures}),
                 ", ".join(f"{name} {value:.4g}" for name, value in means.items()),
             )
+            for lost in evaluation.unusable:
+                logger.warning("validation on %s goes without %s: %s", set_name, lost.name, lost.note)
             found |= {f"val_{set_name}/{name}": value for name, value in means.items()}
         return found
 

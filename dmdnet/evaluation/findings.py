@@ -86,8 +86,10 @@ def merge(
         whole.take(theirs)
     if whole.doubled is not None:
         raise twice(set_name, whole.doubled)
-    if not whole.records and not whole.unusable:
-        raise DataError(f"set {set_name!r} has no pictures (rank {rank()}); check its root and its split")
+    if not whole.records:
+        lost = next(iter(sorted(whole.unusable.values(), key=lambda picture: (picture.identity, picture.name))), None)
+        why = f"no usable picture; the first is {lost.name}: {lost.note}" if lost else f"no pictures (rank {rank()})"
+        raise DataError(f"set {set_name!r} has {why}; check its root and its split")
     order = {column: index for index, column in enumerate(columns)}
     records = sorted(whole.records.values(), key=lambda record: (*record.key, order[record.method]))
     if failed_as == "drop":

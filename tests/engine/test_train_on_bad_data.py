@@ -52,6 +52,22 @@ def test_a_damaged_picture_is_passed_over_and_listed_and_resuming_stays_exact(ru
     assert all(map(torch.equal, weights(whole, 5), weights(parts, 5)))
 
 
+def test_validation_goes_on_without_a_damaged_picture_and_names_it(tiny, data, caplog):
+    layout = {"type": "CelebRefHQLayout", "dataroot_gt": str(data / "images")}
+    training = tiny().datasets["train"].as_dict()
+    judged = {"name": "judged", "type": "ReferenceFaceDataset", "layout": layout, "image_size": 64}
+    sets = {
+        "train": {**training, "layout": layout, "exclude_identities": ["00002"]},
+        "val": {**judged, "identities_file": str(data / "judged.txt"), "num_references": 0},
+    }
+    (data / "judged.txt").write_text("00002\n")
+    val = {"val_freq": 1, "modes": ["input", "generic"], "metrics": {"psnr": {"type": "PSNR"}}}
+    with caplog.at_level("INFO"):
+        train(tiny(name="validated", train={"total_iter": 1}, val=val, datasets=sets))
+    assert f"validation on judged goes without {BAD}" in caplog.text
+    assert "validation after iteration 1 on judged (2 pictures)" in caplog.text
+
+
 def test_by_default_it_stops_the_run(run, data):
     with pytest.raises(DataError, match=rf"{BAD}.*cut short"):
         run("stops", 50, root=data / "images")

@@ -13,6 +13,7 @@ from dmdnet.errors import ConfigError, DataError, WeightsError
 from dmdnet.evaluation.methods.building import build_methods
 from dmdnet.evaluation.methods.network import Columns, with_references
 from dmdnet.evaluation.run import run_test
+from dmdnet.files import locked
 from dmdnet.images import read_image, write_image
 from dmdnet.metrics.psnr import IDENTICAL_DB
 
@@ -154,3 +155,26 @@ def test_weights_that_do_not_say_whose_they_are_need_a_network(root: Path, tmp_p
     (method,) = build_methods(options(root, *bare, network), torch.device("cpu"))
     assert [info.name for info in method.columns] == ["bare_generic", "bare_specific"]
     assert method.columns[0].sha256 == method.columns[1].sha256 != ""
+
+
+def rank_of_two(rank: int, folder: str, root: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    run_test(options(Path(root), "name=two_ranks"))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_ranks_write_what_one_does(root: Path, results: Path, tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(rank_of_two, (str(tmp_path), str(root)), nprocs=2)
+    both = root / "results/two_ranks"
+    for name in ("summary.json", "x4_pictures.csv", "x8_pictures.csv", "tables.md"):
+        assert (both / name).read_bytes() == (results / name).read_bytes()
+    pictures = [path.relative_to(results) for path in results.glob("x*/**/*.png")]
+    assert len(pictures) == 9 * (len(COLUMNS) * 2 - 1)
+    assert all((both / path).read_bytes() == (results / path).read_bytes() for path in pictures)
+
+
+def test_a_second_run_is_kept_out_of_the_results(root: Path, results: Path) -> None:
+    with locked(results / "journal/lock"), pytest.raises(DataError, match="another process is filling these results"):
+        run_test(options(root))
