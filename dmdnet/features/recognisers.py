@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from dmdnet.errors import WeightsError
+from dmdnet.faces.five_points import CHIP_SIDE
 from dmdnet.features.arcface import FaceEmbedding, load_arcface
-from dmdnet.features.onnx_file import NotOnnx, read_onnx
-from dmdnet.features.onnx_network import OnnxNetwork
+from dmdnet.features.onnx_network import NotOnnx, OnnxNetwork
 from dmdnet.features.sharing import shared
 from dmdnet.weights import find_weights
 
@@ -37,9 +39,22 @@ def _ir_se50(path: Path) -> FaceEmbedding:
 
 def _w600k_r50(path: Path) -> FaceEmbedding:
     try:
-        return FaceEmbedding(OnnxNetwork(read_onnx(path)), bgr=False)
+        network = FaceEmbedding(OnnxNetwork(path), bgr=False)
+        _try(network)
     except (OSError, NotOnnx) as error:
         raise WeightsError(f"{path}: not insightface's w600k_r50: {error}; download it again") from error
+    return network
+
+
+@torch.no_grad()
+def _try(network: FaceEmbedding) -> None:
+    """Raise NotOnnx unless the network gives a vector for a picture: a file may hold another network."""
+    try:
+        found = network(torch.zeros(1, 3, CHIP_SIDE, CHIP_SIDE))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:  # sizes that do not fit
+        raise NotOnnx(f"it takes no picture of {CHIP_SIDE} pixels ({str(error).splitlines()[0]})") from error
+    if found.dim() != 2 or not found.isfinite().all():
+        raise NotOnnx(f"it gives no vector for a picture of {CHIP_SIDE} pixels")
 
 
 _RECOGNISERS: dict[str, tuple[str, Callable[[Path], FaceEmbedding]]] = {
