@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,35 +24,35 @@ def ssim_parts(first_BCHW: Tensor, second_BCHW: Tensor, peak: float = 255.0) -> 
         first_BCHW, second_BCHW: float64 pictures in [0, peak].
         peak: the largest value that a pixel can have.
     """
-    if first_BCHW.device.type == "cpu":  # plane by plane, so that all of it stays in the caches
-        planes = zip(first_BCHW.flatten(0, 1), second_BCHW.flatten(0, 1), strict=True)
+    if first_BCHW.device.type == "cpu":  # plane by plane, so that all of it stays in the caches of one core
+        planes = zip(first_BCHW.flatten(0, 1).numpy(), second_BCHW.flatten(0, 1).numpy(), strict=True)
         luminance, contrast_structure = zip(*(_parts(*pair, peak) for pair in planes), strict=True)
         batch = first_BCHW.shape[:2]
-        return torch.stack(luminance).unflatten(0, batch), torch.stack(contrast_structure).unflatten(0, batch)
+        maps = (torch.from_numpy(np.stack(part)).unflatten(0, batch) for part in (luminance, contrast_structure))
+        return next(maps), next(maps)
     return _parts(first_BCHW, second_BCHW, peak)
 
 
-def _parts(first: Tensor, second: Tensor, peak: float) -> tuple[Tensor, Tensor]:
+def _parts(first: Any, second: Any, peak: float) -> tuple[Any, Any]:
+    """Return both maps of tensors, or of one plane each as arrays: torch's threads would wait for each other there."""
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     mean1, mean2 = _blur(first), _blur(second)
     product = mean1 * mean2
-    squares = mean1.square_().add_(mean2.square_())
-    covariance = _blur(first * second).sub_(product)
-    variances = _blur(first.square().add_(second.square())).sub_(squares)  # only their sum counts
-    luminance = product.mul_(2).add_(c1).div_(squares.add_(c1))
-    contrast_structure = covariance.mul_(2).add_(c2).div_(variances.add_(c2))
-    return luminance, contrast_structure
+    squares = mean1 * mean1 + mean2 * mean2
+    covariance = _blur(first * second) - product
+    variances = _blur(first * first + second * second) - squares  # only their sum counts
+    return (2 * product + c1) / (squares + c1), (2 * covariance + c2) / (variances + c2)
 
 
-def _blur(planes: Tensor) -> Tensor:
+def _blur(planes: Any) -> Any:
     """Return (..., H-10, W-10): every plane under the separable window, without padding."""
     half = WINDOW // 2
     weights = [math.exp(-((offset - half) ** 2) / (2 * SIGMA**2)) for offset in range(WINDOW)]
     weights = [weight / sum(weights) for weight in weights]
-    if planes.device.type == "cpu":  # OpenCV's filter is several times as fast as torch's convolution of float64
+    if isinstance(planes, np.ndarray):  # OpenCV's filter is several times as fast as torch's convolution of float64
         row = np.array(weights)
-        blurred = cv2.sepFilter2D(planes.numpy(), cv2.CV_64F, row, row)
-        return torch.from_numpy(blurred[half : len(blurred) - half, half : blurred.shape[1] - half])
+        blurred = cv2.sepFilter2D(planes, cv2.CV_64F, row, row)
+        return blurred[half : len(blurred) - half, half : blurred.shape[1] - half]
     for axis in (-2, -1):
         planes = _weighted_shifts(planes, weights, axis)
     return planes
