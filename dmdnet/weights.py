@@ -112,7 +112,7 @@ WEIGHTS = {
         file="arcface_resnet18.pth",
         url="https://github.com/TencentARC/GFPGAN/releases/download/v0.1.0/arcface_resnet18.pth",
         sha256=None,
-        licence="Apache-2.0 with GFPGAN; the network is ronghuaiyang's, trained on CASIA-WebFace, which is for research",
+        licence="Apache-2.0 with GFPGAN; ronghuaiyang's network, trained on CASIA-WebFace, which is for research",
         needed_by="the older literature's identity angle (Deg.)",
     ),
     "parsenet": WeightsFile(

@@ -21,6 +21,8 @@ from dmdnet.weights import find_weights, read_state
 
 Trunk = Literal["alex", "vgg"]
 _TRUNK_WEIGHTS = {"alex": "alexnet", "vgg": "vgg16"}  # by the names of dmdnet.weights
+# Pixels that a side must have, else a layer has nothing left to look at
+SMALLEST_SIDE: dict[Trunk, int] = {"alex": 31, "vgg": 16}
 _VERSION = "0.1"
 _EPS = 1e-10
 

@@ -78,7 +78,7 @@ class Metric(nn.Module, ABC):
     higher_is_better: ClassVar[bool] = True
     needs: frozenset[Need] = frozenset({"target"})
     undefined: str = ""
-    smallest_side: ClassVar[int] = 1
+    smallest_side: int = 1
 
     def prepare(self, weights_folder: str | None) -> None:
         """Load what the metric needs from the weights folder (None: the usual one).
@@ -157,7 +157,8 @@ def build_metrics(
         try:
             metric.prepare(weights_folder)
         except (WeightsError, ConfigError) as error:
-            unavailable[name] = Unavailable(metric.recipe, metric.higher_is_better, str(error))
+            of_set = isinstance(metric, SetMetric)
+            unavailable[name] = Unavailable(metric.recipe, metric.higher_is_better, str(error), of_set)
         else:
             ready[name] = metric.eval()
     return ready, unavailable
@@ -165,8 +166,10 @@ def build_metrics(
 
 @dataclass(frozen=True)
 class Unavailable:
-    """A metric that was asked for and cannot be computed here: its recipe, its direction, and the remedy."""
+    """A metric that was asked for and cannot be computed here: its recipe, its direction, the remedy, and whether it
+    is one of whole sets."""
 
     recipe: str
     higher_is_better: bool
     reason: str
+    of_set: bool = False

@@ -23,7 +23,7 @@ class DISTS(Metric):
     """
 
     higher_is_better: ClassVar[bool] = False
-    smallest_side: ClassVar[int] = 16
+    smallest_side = 16
     recipe = "dists@vgg/[0,1]/rgb/full"
     features: DISTSFeatures
 

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from dmdnet.features.lpips import LPIPSFeatures, Trunk, load_lpips
+from dmdnet.features.lpips import SMALLEST_SIDE, LPIPSFeatures, Trunk, load_lpips
 from dmdnet.features.parsing import FaceParser, load_parser
 from dmdnet.images import to_float
 from dmdnet.metrics.base import Metric, MetricInput
 from dmdnet.metrics.face_places import remembered
 from dmdnet.metrics.lpips_maps import lpips_maps, mean_of_maps
 from dmdnet.metrics.regions import pair
+from dmdnet.metrics.ssim import check_side
 from dmdnet.registry import METRICS
 
 
@@ -40,6 +41,7 @@ class FaceLPIPS(Metric):
     def __init__(self, *, net: Trunk = "vgg") -> None:
         super().__init__()
         self.net: Trunk = net
+        self.smallest_side = SMALLEST_SIDE[net]
         self.recipe = f"flpips@{net}/[-1,1]/rgb/parsenet-of-target"
 
     def prepare(self, weights_folder: str | None) -> None:
@@ -50,6 +52,7 @@ class FaceLPIPS(Metric):
     def forward(self, inputs: MetricInput) -> Tensor:
         """Return distances (B,), from 0; see `Metric.forward`."""
         pred_BCHW, target_BCHW = pair(self.recipe, inputs)
+        check_side(self.recipe, pred_BCHW, self.smallest_side)
         mask_B1HW = remembered(inputs.target_memo, (self.parser, "mask"), lambda: self._mask(target_BCHW))
         # the masked pictures are other pictures than the whole ones, whose features the memos keep
         pred_memo: dict[Hashable, Any] = remembered(inputs.pred_memo, (self.parser, "memo"), dict)

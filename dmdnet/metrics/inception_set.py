@@ -6,6 +6,7 @@ Shape suffixes: B batch, C channels, H W pixels, N pictures, D features.
 from __future__ import annotations
 
 import math
+import os
 from abc import abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
@@ -112,11 +113,17 @@ def parts_of(count: int) -> list[slice]:
 
 
 def _label(against: str) -> str:
-    """Return the name of a set in a recipe: that of its folder, or of its file without the suffix."""
-    name = Path(against).name
+    """Return the name of a set in a recipe: that of its folder, or of its file without the suffix.
+
+    A folder named `gt` is not the set's own ground truth, and is named with the folder that it is in.
+    """
+    if against == GROUND_TRUTH:
+        return GROUND_TRUTH
+    path = Path(os.path.abspath(against))
+    name = path.name
     for suffix in (".npz", ".safetensors"):
         name = name.removesuffix(suffix)
-    return name
+    return f"{path.parent.name}-{name}" if name == GROUND_TRUTH else name
 
 
 def with_interval(value: float, without: Callable[[int], float], parts: int, note: str) -> SetValue:

@@ -15,7 +15,14 @@ from dmdnet.faces.landmarks import NUM_LANDMARKS
 from dmdnet.faces.template import face_box_of
 from dmdnet.images import to_hwc
 from dmdnet.metrics.base import Metric, MetricInput
-from dmdnet.metrics.face_places import NOT_FOUND, UNKNOWN, ready_backend, remembered, remembered_landmarks
+from dmdnet.metrics.face_places import (
+    NOT_FOUND,
+    UNKNOWN,
+    pred_landmarks,
+    ready_backend,
+    remembered,
+    remembered_landmarks,
+)
 from dmdnet.metrics.regions import pair
 from dmdnet.registry import METRICS
 
@@ -63,8 +70,7 @@ class LandmarkDistance(Metric):
     def forward(self, inputs: MetricInput) -> Tensor:
         """Return distances (B,); see `Metric.forward`."""
         pred_BCHW, target_BCHW = pair(self.recipe, inputs)
-        assert inputs.landmarks_B682 is not None, "what a metric `needs` is there"
-        given_B682 = inputs.landmarks_B682
+        given_B682 = pred_landmarks(self.recipe, inputs, "target", self.face_backend)
         pred_B682 = self._measure(inputs.pred_memo, pred_BCHW, given_B682)
         target_B682 = self._measure(inputs.target_memo, target_BCHW, given_B682)
         distance_B = (pred_B682.double() - target_B682.double()).norm(dim=2).mean(dim=1)

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dmdnet.features.lpips import LPIPSFeatures, Trunk, load_lpips
+from dmdnet.features.lpips import SMALLEST_SIDE, LPIPSFeatures, Trunk, load_lpips
 from dmdnet.metrics.base import Metric, MetricInput
 from dmdnet.metrics.lpips_maps import lpips_maps, mean_of_maps, mean_over_mask
 from dmdnet.metrics.regions import NO_BOXES, Region, region_mask
+from dmdnet.metrics.ssim import check_side
 from dmdnet.registry import METRICS
 
 
@@ -30,6 +31,7 @@ class LPIPS(Metric):
         super().__init__()
         self.net: Trunk = net
         self.region: Region = region
+        self.smallest_side = SMALLEST_SIDE[net]
         self.undefined = "" if region == "image" else NO_BOXES
         self.recipe = f"lpips@{net}/[-1,1]/rgb" + ("" if region == "image" else f"/{region}")
 
@@ -39,6 +41,7 @@ class LPIPS(Metric):
 
     def forward(self, inputs: MetricInput) -> Tensor:
         """Return distances (B,), from 0; see `Metric.forward`."""
+        check_side(self.recipe, inputs.pred_BCHW, self.smallest_side)
         maps = lpips_maps(self.recipe, self.features, inputs)
         if self.region == "image":
             return mean_of_maps(maps)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -29,7 +27,7 @@ class MSSSIM(Metric):
         color: "rgb" averages the numbers of the three channels, "y" compares BT.601 luma.
     """
 
-    smallest_side: ClassVar[int] = WINDOW * 2 ** (len(EXPONENTS) - 1)
+    smallest_side = WINDOW * 2 ** (len(EXPONENTS) - 1)
 
     def __init__(self, *, color: Color = "rgb") -> None:
         super().__init__()

@@ -37,7 +37,7 @@ class NIQE(Metric):
     """
 
     higher_is_better: ClassVar[bool] = False
-    smallest_side: ClassVar[int] = 2 * BLOCK
+    smallest_side = 2 * BLOCK
 
     def __init__(self, *, crop_border: Annotated[int, Field(ge=0)] = 0) -> None:
         super().__init__()

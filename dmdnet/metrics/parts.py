@@ -14,6 +14,8 @@ from dmdnet.metrics.base import MetricInput
 from dmdnet.metrics.regions import pair
 from dmdnet.ops.precision import full_float32_products
 
+# On a device; at 512 pixels LPIPS holds about 0.5 GB a picture
+_PICTURES_AT_A_TIME = 8
 # Features of targets that are kept for the next method's answers to the same batch; beyond it they are made again.
 KEPT_BYTES = 2**30
 
@@ -56,7 +58,7 @@ def compare_in_parts(
 def _parts(pictures_BCHW: Tensor) -> list[slice]:
     """Return the parts of the batch that go through the network together: on a CPU, larger ones leave its caches."""
     count = len(pictures_BCHW)
-    step = 1 if pictures_BCHW.device.type == "cpu" else count
+    step = 1 if pictures_BCHW.device.type == "cpu" else _PICTURES_AT_A_TIME
     return [slice(start, start + step) for start in range(0, count, step)]
 
 

@@ -6,7 +6,7 @@ import importlib
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class PyIQA(Metric):
         model: pyiqa's name of the model.
     """
 
-    smallest_side: ClassVar[int] = _SIDE
+    smallest_side = _SIDE
 
     def __init__(self, *, model: Model = "musiq") -> None:
         super().__init__()

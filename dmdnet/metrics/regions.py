@@ -78,8 +78,15 @@ def region_mask(
     """Return bool (B,H,W): True for the pixels that count, at least `border` pixels inside the picture.
 
     Boxes are cut at the picture's border; overlapping boxes of one region count their pixels once.
+
+    Raises:
+        DataError: the region needs boxes and there are none, or the border leaves nothing.
     """
     batch, _, height, width = picture_BCHW.shape
+    if 2 * border >= min(height, width):
+        raise DataError(
+            f"{recipe}: nothing is left of a picture of {width}x{height} pixels inside a border of {border}"
+        )
     ys = torch.arange(height, device=picture_BCHW.device)
     xs = torch.arange(width, device=picture_BCHW.device)
     rows = (ys >= border) & (ys < height - border)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from dmdnet.errors import DataError
@@ -26,7 +24,7 @@ class SSIM(Metric):
         region: a region other than "image" is the mean of the same map over the window centres inside its boxes.
     """
 
-    smallest_side: ClassVar[int] = WINDOW
+    smallest_side = WINDOW
 
     def __init__(self, *, color: Color = "rgb", region: Region = "image") -> None:
         super().__init__()

@@ -142,6 +142,16 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 50 <= covered <= 60
 
 
+def test_recipes_name_the_other_set():
+    def recipe(against):
+        return FID(against=against).recipe
+
+    assert recipe("gt") == "fid@clean/gt"
+    assert recipe("some/celeba/gt") == "fid@clean/celeba-gt"  # another set than each set's own ground truth
+    assert recipe("some/ffhq70k-512/") == recipe("other/ffhq70k-512.npz") == "fid@clean/ffhq70k-512"
+    assert recipe("some/ffhq/..") == "fid@clean/some"
+
+
 def inputs(count=6, amount=25.0):
     target = photographs(count)
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(0)) * amount

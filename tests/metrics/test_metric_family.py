@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from dmdnet.data.demo_faces import Identity, Shot, draw_face
+from dmdnet.data.demo_faces import MIN_SIZE, Identity, Shot, draw_face
+from dmdnet.data.face_reader import resize_face
 from dmdnet.errors import ConfigError, DataError
 from dmdnet.faces.boxes import clip_boxes
 from dmdnet.faces.component_boxes import component_boxes
@@ -71,12 +72,15 @@ def set_metric(request, build):
 
 
 @functools.cache
-def faces(size, count=3, seed=0):
+def faces(size, count, seed=0):
     """Return drawn faces of several people: pictures, boxes, landmarks."""
-    found = [draw_face(Identity.sample(seed, person), Shot.sample(seed, person, 1), size) for person in range(count)]
-    landmarks = np.stack([face.landmarks for face in found])
+    found = []
+    for person in range(count):
+        face = draw_face(Identity.sample(seed, person), Shot.sample(seed, person, 1), max(size, MIN_SIZE))
+        found.append(resize_face(face.image, face.landmarks, size))
+    landmarks = np.stack([landmarks for _, landmarks in found])
     boxes = clip_boxes(component_boxes(landmarks, size), size)
-    pictures = torch.stack([from_hwc(face.image) for face in found])
+    pictures = torch.stack([from_hwc(image) for image, _ in found])
     return pictures, torch.from_numpy(boxes), torch.from_numpy(landmarks).float()
 
 
@@ -85,9 +89,9 @@ def noisy(picture, amount):
     return (picture + noise).clamp(0, 255).round().to(torch.uint8)
 
 
-def inputs_for(metric, amount, *, count=3):
+def inputs_for(metric, amount, *, count=2, size=64):
     """Return everything that a metric may look at; the prediction is the target with noise."""
-    size = max(64, metric.smallest_side)
+    size = max(size, metric.smallest_side)
     target, boxes, landmarks = faces(size, count)
     references = MetricReferences(target[:, None], torch.ones(count, 1, dtype=torch.bool), landmarks[:, None])
     return MetricInput(noisy(target, amount), target, boxes, landmarks, references)
@@ -106,7 +110,7 @@ def take(inputs, rows):
 
 def test_one_float64_per_picture(metric):
     values = metric(inputs_for(metric, 10))
-    assert values.shape == (3,)
+    assert values.shape == (2,)
     assert values.dtype == torch.float64
     assert values.isfinite().all() or metric.undefined
 
@@ -121,7 +125,7 @@ def test_identical_pictures_are_best_and_more_noise_is_worse(metric):
 
 
 def test_a_batch_gives_what_each_picture_gives_alone(metric):
-    inputs = inputs_for(metric, 10)
+    inputs = inputs_for(metric, 10, count=3)
     alone = [metric(take(inputs, slice(index, index + 1))).item() for index in range(3)]
     assert metric(inputs).tolist() == pytest.approx(alone, rel=1e-9, nan_ok=True)
 
@@ -167,6 +171,20 @@ def test_too_small_pictures_are_refused(any_metric):
         any_metric(replace(inputs, pred_BCHW=small, target_BCHW=small))
 
 
+def test_the_smallest_pictures_that_it_takes(any_metric):
+    """16 pixels, or what it says that it needs: never the error of a network that has run out of pixels."""
+    found = any_metric(inputs_for(any_metric, 10, size=16))
+    assert len(found) == 2
+    assert found.isfinite().all() or any_metric.undefined
+
+
+def test_what_it_needs_and_is_not_there_is_named(metric):
+    fields = {"target": "target_BCHW", "landmarks": "landmarks_B682", "references": "references"}
+    for need in metric.needs:
+        with pytest.raises(DataError, match="needs"):
+            metric(replace(inputs_for(metric, 3), **{fields[need]: None}))
+
+
 def test_missing_boxes_are_named(metric):
     inputs = replace(inputs_for(metric, 3), boxes_B44=None)
     if getattr(metric, "region", "image") == "image":
@@ -189,7 +207,7 @@ def test_recipes_differ():
 
 
 def test_features_are_float32_of_each_picture_alone(set_metric):
-    inputs = inputs_for(set_metric, 10)
+    inputs = inputs_for(set_metric, 10, count=3)
     features = set_metric(inputs)
     assert features.shape[0] == 3
     assert features.dtype == torch.float32

@@ -8,6 +8,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from dmdnet.errors import DataError
+from dmdnet.metrics import gaussian
 from dmdnet.metrics.base import MetricInput
 from dmdnet.metrics.psnr import IDENTICAL_DB, PSNR
 from dmdnet.metrics.regions import as_color, region_mask
@@ -144,6 +145,20 @@ def test_overlapping_boxes_count_a_pixel_once():
         PSNR(region="components")(MetricInput(pred, target, boxes)),
         PSNR(region="left_eye")(MetricInput(pred, target, boxes)),
     )
+
+
+def test_a_border_that_leaves_nothing_is_refused():
+    pred, target = picture_pair()
+    with pytest.raises(DataError, match="nothing is left of a picture of 60x52 pixels inside a border of 26"):
+        PSNR(crop_border=26)(MetricInput(pred, target))
+    assert PSNR(crop_border=25)(MetricInput(pred, target)).isfinite().all()
+
+
+def test_ssim_on_a_device_is_that_on_a_cpu():
+    """Arrays go through OpenCV, tensors of a device through torch."""
+    pred, target = (as_color(picture, "rgb") for picture in picture_pair())
+    for there, here in zip(gaussian._parts(pred, target, 255.0), gaussian.ssim_parts(pred, target), strict=True):
+        torch.testing.assert_close(there, here, rtol=1e-9, atol=1e-9)
 
 
 def test_empty_boxes_are_not_scored_and_partly_outside_ones_are_cut():
