@@ -57,13 +57,17 @@ class SetStatistics:
 
     @cached_property
     def root_RD(self) -> np.ndarray:
-        """A matrix R with the covariance R^T R: the centred features where they are fewer than D, else the symmetric
-        square root, in which rounding's negative eigenvalues count as zero."""
+        """A matrix R with the covariance R^T R: the centred features where they are fewer than D, else Cholesky's
+        factor, else (the covariance is singular) the symmetric square root, in which rounding's negative eigenvalues
+        count as zero."""
         if self.features_ND is not None and 1 < len(self.features_ND) == self.count <= len(self.mean_D):
             few: np.ndarray = (self.features_ND - self.mean_D) / np.sqrt(self.count - 1)
             return few
-        values, vectors = np.linalg.eigh(self.covariance_DD)
-        root: np.ndarray = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+        try:
+            root: np.ndarray = np.linalg.cholesky(self.covariance_DD).T
+        except np.linalg.LinAlgError:
+            values, vectors = np.linalg.eigh(self.covariance_DD)
+            root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
         return root
 
 
