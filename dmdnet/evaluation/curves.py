@@ -37,7 +37,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Curve:
-    """One plot. `set` is empty where each point is another set (over severity)."""
+    """One plot. `set` is empty where each point is another set (over severity); `caution` says what keeps the points
+    of a line, or lines, from being compared."""
 
     over: Over
     set: str
@@ -46,6 +47,7 @@ class Curve:
     higher_is_better: bool
     x_label: str
     lines: tuple[Line, ...]
+    caution: str = ""
 
 
 def curves(records: Sequence[SummaryRecord]) -> tuple[Curve, ...]:
@@ -69,7 +71,23 @@ def _curve(over: Over, set_name: str, records: Sequence[SummaryRecord], lines: t
         return []
     first = records[0]
     label = X_LABELS[over].format(first.group_metric)
-    return [Curve(over, set_name, first.metric, first.recipe, first.higher_is_better, label, lines)]
+    caution = _caution(lines) if over == "references" else ""
+    return [Curve(over, set_name, first.metric, first.recipe, first.higher_is_better, label, lines, caution)]
+
+
+def _caution(lines: Iterable[Line]) -> str:
+    """Say it where points over numbers of references rest on different pictures, the set being one.
+
+    Equal counts are equal pictures in all but odd cases: what takes a picture away (no references, a failure that is
+    dropped, a metric that is not defined there) takes it from all numbers of references alike or from fewer.
+    """
+    counts = sorted({point.n for line in lines for point in line.points})
+    if len(counts) < 2:
+        return ""
+    return (
+        f"the points rest on different pictures ({counts[0]} to {counts[-1]}; not every picture has references, or a "
+        "value): compare the paired differences in place of the points"
+    )
 
 
 def _reference_lines(records: Sequence[SummaryRecord]) -> tuple[Line, ...]:

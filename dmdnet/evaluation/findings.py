@@ -12,7 +12,7 @@ import numpy as np
 
 from dmdnet.errors import DataError
 from dmdnet.evaluation.gather import gather_all, gather_first, rank
-from dmdnet.evaluation.records import PictureRecord, UnusablePicture
+from dmdnet.evaluation.records import MetricInfo, PictureRecord, UnusablePicture
 from dmdnet.metrics import Metric, SetMetric, SetValue
 
 Key = tuple[str, str]
@@ -53,6 +53,8 @@ class Findings:
         self.features = other.features | self.features
         self.targets = other.targets | self.targets
         self.unusable = other.unusable | self.unusable
+        scored = {key for key, _ in self.records}  # what could not be read before may be readable now
+        self.unusable = {key: picture for key, picture in self.unusable.items() if key not in scored}
         self.doubled = self.doubled or other.doubled
 
 
@@ -63,6 +65,15 @@ class Merged:
     pictures: tuple[PictureRecord, ...]
     unusable: tuple[UnusablePicture, ...]
     set_values: Mapping[tuple[str, str], SetValue]
+
+    def lost(self, metric: MetricInfo) -> str:
+        """Return why a metric has no number of the set at all; empty where it has one, or refused nothing."""
+        if metric.of_set and any(name == metric.name for _, name in self.set_values):
+            return ""
+        if any(not math.isnan(record.values.get(metric.name, math.nan)) for record in self.pictures):
+            return ""
+        refused = [record.unscored[metric.name] for record in self.pictures if metric.name in record.unscored]
+        return next(iter(refused), "")
 
 
 def merge(
@@ -129,21 +140,21 @@ def _set_values(
     values: dict[tuple[str, str], SetValue] = {}
     if rank() == 0:
         for name, metric in of_set.items():
-            targets = _stacked([features[name] for _, features in sorted(whole.targets.items()) if name in features])
+            paired = "target" in metric.needs
             for column in columns:
                 scored = [
-                    whole.features[record.key, column][name]
+                    record.key
                     for record in records
                     if record.method == column
                     and name in whole.features.get((record.key, column), {})
+                    and (not paired or name in whole.targets.get(record.key, {}))
                     and not (failed_as == "drop" and record.status == "failed")
                 ]
-                pictures = _stacked(scored)
-                if pictures is not None and (targets is not None or "target" not in metric.needs):
-                    against = targets if "target" in metric.needs else None
-                    values[column, name] = metric.compare(pictures, against, seed=seed)
+                if scored:
+                    pictures = np.stack([whole.features[key, column][name] for key in scored])
+                    against = np.stack([whole.targets[key][name] for key in scored]) if paired else None
+                    try:
+                        values[column, name] = metric.compare(pictures, against, seed=seed)
+                    except DataError as error:  # too few pictures for it, say: the other numbers hold
+                        values[column, name] = SetValue(math.nan, note=str(error))
     return gather_all(values)[0]
-
-
-def _stacked(rows: Sequence[np.ndarray]) -> np.ndarray | None:
-    return np.stack(rows) if rows else None

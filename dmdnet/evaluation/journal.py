@@ -67,6 +67,8 @@ class SetJournal:
             "note": record.note,
             "values": {name: value if math.isfinite(value) else str(value) for name, value in record.values.items()},
         }
+        if record.unscored:
+            content["unscored"] = dict(record.unscored)
         self._add(record.key, record.method, content, features)
 
     def write_target(self, key: Key, features: Features) -> None:
@@ -152,8 +154,9 @@ def _take(
         return False
     values = {name: float(value) for name, value in content["values"].items()}  # "nan" and "inf" are text there
     record = PictureRecord(
-        column, *key, content["references"], content["status"], content["note"], values, content["reason"]
-    )
+        column, *key, content["references"], content["status"], content["note"], values, content["reason"],
+        content.get("unscored", {}),
+    )  # fmt: skip
     found.records[key, column] = record
     if features:
         found.features[key, column] = features

@@ -79,6 +79,7 @@ class PictureRecord:
             "no_references" where the method needs references and the picture has none: nothing is scored.
         reason: why it failed, as reports count it; `note` says it in full.
         values: metric name -> value; NaN where the metric is not defined for this picture.
+        unscored: metric name -> why the metric refused the picture, for those that did.
     """
 
     method: str
@@ -89,6 +90,7 @@ class PictureRecord:
     note: str
     values: Mapping[str, float]
     reason: Reason = ""
+    unscored: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -8,15 +8,17 @@ Shape suffixes: B batch, C channels, H W pixels.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
 
 from dmdnet.data.batch import FaceBatch
-from dmdnet.evaluation.findings import Features, Findings, Key, merge
+from dmdnet.evaluation.findings import Features, Findings, Key, Merged, merge
+from dmdnet.evaluation.gather import rank
 from dmdnet.evaluation.methods.base import Method
 from dmdnet.evaluation.methods.outputs import OutputsMethod
 from dmdnet.evaluation.naming import picture_path
@@ -28,6 +30,8 @@ from dmdnet.images import to_hwc, write_image
 from dmdnet.metrics import Metric, SetMetric
 from dmdnet.metrics.base import Unavailable
 from dmdnet.models.modes import MODES
+
+logger = logging.getLogger(__name__)
 
 
 class Journal(Protocol):
@@ -155,7 +159,7 @@ def evaluate_methods(
     return Evaluation(
         set_name=about.name,
         methods=tuple(column for column in everything if column in possible),
-        metrics=metric_infos(metrics, unavailable or {}),
+        metrics=_with_lost(metric_infos(metrics, unavailable or {}), merged, about.name),
         pictures=merged.pictures,
         samples=choose_samples(samples, sheet_rows),
         infos=tuple(info for info in infos if info.name in possible),
@@ -197,10 +201,21 @@ def metric_infos(metrics: Mapping[str, Metric], unavailable: Mapping[str, Unavai
         for name, metric in metrics.items()
     )
     lacking = (
-        MetricInfo(name, metric.recipe, metric.higher_is_better, unavailable=metric.reason)
+        MetricInfo(name, metric.recipe, metric.higher_is_better, metric.of_set, unavailable=metric.reason)
         for name, metric in unavailable.items()
     )
     return (*ready, *lacking)
+
+
+def _with_lost(infos: Sequence[MetricInfo], merged: Merged, set_name: str) -> tuple[MetricInfo, ...]:
+    """Return the metrics, those said to be not computed that could score no picture of the set at all."""
+    found = []
+    for info in infos:
+        why = "" if info.unavailable else merged.lost(info)
+        if why and rank() == 0:
+            logger.warning("%s: %s is not computed: %s", set_name, info.name, why)
+        found.append(replace(info, unavailable=why) if why else info)
+    return tuple(found)
 
 
 def _keep(batch: FaceBatch, answers: Answers, found: Findings, journal: Journal | None) -> None:
@@ -217,6 +232,7 @@ def _keep(batch: FaceBatch, answers: Answers, found: Findings, journal: Journal 
                 note=answer.notes[row],
                 values=scores.values[row],
                 reason=answer.reason(row),
+                unscored=scores.unscored[row],
             )
             found.add(record, scores.features[row])
             if journal is not None:

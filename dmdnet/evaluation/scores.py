@@ -72,6 +72,10 @@ class Scores:
             dtype=object,
         )
 
+    def refused(self, method: str, metric: str) -> list[str]:
+        """Return why the metric refused each of the method's pictures; empty where it did not."""
+        return ["" if record is None else record.unscored.get(metric, "") for record in self._records[method]]
+
     def references_given(self, method: str) -> np.ndarray:
         """Return how many references the method was given, float64 (P,); NaN where it was not asked."""
         return np.array(

@@ -133,11 +133,12 @@ class _Summary:
 
     def _of_set(self, method: str, metric: MetricInfo, part: Part, facts: dict[str, Any]) -> SummaryRecord:
         """A number of the whole set counts the pictures that features were taken of."""
-        found = self.evaluation.set_values.get((method, metric.name))
+        found = None if metric.unavailable else self.evaluation.set_values.get((method, metric.name))
         dropped = self.scores.failed(method) if self.evaluation.failed_as == "drop" else np.zeros_like(part.rows_P)
         asked_P = np.array([record is not None for record in self.scores.records(method)])
-        used_P = asked_P & ~self.scores.without_references(method) & ~dropped
-        if found is None:
+        refused_P = np.array([bool(why) for why in self.scores.refused(method, metric.name)])
+        used_P = asked_P & ~self.scores.without_references(method) & ~dropped & ~refused_P
+        if found is None or math.isnan(found.value):
             used_P = np.zeros_like(used_P)
         record = self._record(
             "set", (method,), metric, part, np.where(used_P, 0.0, math.nan)[part.rows_P], facts, interval=False
@@ -150,7 +151,7 @@ class _Summary:
             ci_low=found.low,
             ci_high=found.high,
             interval=found.interval or "none: the number is of all pictures together",
-            note=found.note,
+            note=_joined(found.note, self._refused((method,), metric, part)),
         )
 
     def _record(
@@ -203,9 +204,19 @@ class _Summary:
             group_low=part.low,
             group_high=part.high,
             seed=settings.seed,
-            note=_note(metric, found, no_references.all()),
+            note=_note(metric, found, no_references.all(), self._refused(methods, metric, part)),
             **facts,
         )
+
+    def _refused(self, methods: tuple[str, ...], metric: MetricInfo, part: Part) -> str:
+        """Say how many pictures the metric refused, and why it did the first."""
+        whys = [
+            why
+            for method in methods
+            for why, here in zip(self.scores.refused(method, metric.name), part.rows_P.tolist(), strict=True)
+            if why and here
+        ]
+        return f"{len(whys)} refused, the first: {whys[0]}" if whys else ""
 
     def _identities(self, part: Part) -> list[str]:
         return [person for person, here in zip(self.scores.identities, part.rows_P.tolist(), strict=True) if here]
@@ -227,16 +238,23 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _note(metric: MetricInfo, found: Interval, no_references: bool) -> str:
+def _note(metric: MetricInfo, found: Interval, no_references: bool, refused: str) -> str:
     if metric.unavailable:
         return metric.unavailable
     if found.n == 0:
         if no_references:
             return "no picture has references"
+        if refused:
+            return refused
         return "no picture has a value: " + (
             metric.undefined or "the set lacks what the metric needs (ground truth, landmarks or references)"
         )
-    return FEW_NOTE if 2 <= found.n_identities < FEW_IDENTITIES and not math.isnan(found.low) else ""
+    few = 2 <= found.n_identities < FEW_IDENTITIES and not math.isnan(found.low)
+    return _joined(refused, FEW_NOTE if few else "")
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _describe(found: Interval, settings: SummarySettings) -> str:

@@ -6,6 +6,7 @@ import pytest
 from known_evaluations import made_evaluation
 
 from dmdnet.evaluation.curves import curves
+from dmdnet.evaluation.documents import DOCUMENTS
 from dmdnet.evaluation.summary import summarise
 
 RECORDS = summarise(made_evaluation())
@@ -29,6 +30,17 @@ def test_over_references_from_the_network_without():
     record = next(r for r in RECORDS if (r.method, r.metric, r.group) == ("ours_specific@3", "psnr", ""))
     assert lines["ours specific"][-1].mean == record.mean
     assert lines["ours specific"][-1].n == 47
+
+
+def test_points_over_different_pictures_say_so():
+    (curve,) = of("references", RECORDS)
+    counts = {point.n for line in curve.lines for point in line.points}
+    assert len(counts) > 1
+    assert f"({min(counts)} to {max(counts)};" in curve.caution
+    text = DOCUMENTS["tables.md"](RECORDS)
+    assert "psnr: the points rest on different pictures" in text
+    same = [replace(record, n=40) for record in RECORDS]
+    assert of("references", same)[0].caution == ""
 
 
 def test_over_severity_a_point_is_a_set():

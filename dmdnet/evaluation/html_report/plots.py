@@ -63,6 +63,8 @@ def curve_charts(curves: Sequence[Curve], kinds: Kinds) -> list[Html]:
             charts = (_chart(curve, kinds) for curve in mine)
             blocks += [paragraph(f"{words[:1].upper()}{words[1:]}; bars: 95% intervals over people.", quiet=True)]
             blocks += [grid(*charts)]
+            cautions = {curve.caution: curve.metric for curve in reversed(mine) if curve.caution}
+            blocks += [paragraph(f"{metric}: {caution}.") for caution, metric in cautions.items()]
     return blocks
 
 
