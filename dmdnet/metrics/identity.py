@@ -34,7 +34,8 @@ class IdentitySimilarity(FaceComparison):
         recogniser: `w600k_r50` is insightface's of the pack buffalo_l, which ReF-LDM was trained with; `ir_se50` is
             facexlib's, which our IdentityLoss trains with. Both need their weights (`python -m dmdnet weights`), the
             first `pip install onnx`, the second facexlib as well.
-        crop: `5pt` turns and scales the face to ArcFace's template by its landmarks; `centre` is ReF-LDM's middle
+        crop: `5pt` turns and scales the face to ArcFace's template by its landmarks, averaging where it shrinks:
+            insightface's own single samples alias on pictures of 512 pixels. `centre` is ReF-LDM's middle
             [6.25 %, 93.75 %) of each side (448 of 512 pixels) with no alignment: faces in FFHQ's frame are a sixth
             too small in it.
         against: the `target`, or the `references`: the mean over those of the person, whichever the method was given.
