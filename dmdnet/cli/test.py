@@ -20,9 +20,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate, or with --dry-run only build and print."""
     options = load(arguments)
     if arguments.dry_run:
-        from dmdnet.engine.dry_run import dry_run
+        from dmdnet.engine.benchmark_dry_run import dry_run_benchmark
 
-        dry_run(options)
+        dry_run_benchmark(options)
         return 0
     from dmdnet.engine.distributed import processes
     from dmdnet.evaluation.run import run_test

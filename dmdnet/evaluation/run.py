@@ -55,7 +55,7 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
         DataError: a set has no usable picture, or the folder cannot be written.
     """
     device = torch.device(device)
-    entries = _test_entries(options)
+    entries = test_entries(options)
     out_dir = _prepare(options)
     methods = build_methods(options, device)
     settings = SummarySettings.of_options(options.benchmark, options.manual_seed)
@@ -63,10 +63,10 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
     for entry in entries:
         if entry.published is not None:
             check_published_set(entry.published, f"datasets.{entry.name}.published")
-    metrics = build_metrics(options.val.metrics, _weights_folder(options))
+    metrics = build_metrics(options.val.metrics, weights_folder_of(options))
     for name, metric in metrics[1].items():
         logger.warning("%s is not computed: %s", name, metric.reason)
-    sets = [_set_run(options, entry, methods, metrics, out_dir, device) for entry in entries]
+    sets = [set_run_of(options, entry, methods, metrics, out_dir, device) for entry in entries]
     for one in sets:
         one.start()  # what is wrong with any of them is said before the first one has cost hours
     evaluations = []
@@ -107,11 +107,12 @@ def _alone(out_dir: Path) -> Iterator[None]:
         yield
 
 
-def _weights_folder(options: Options) -> str | None:
+def weights_folder_of(options: Options) -> str | None:
+    """Return the folder of weights that an option file names; None: the usual one."""
     return options.path.weights if "weights" in options.path.model_fields_set else None
 
 
-def _set_run(
+def set_run_of(
     options: Options,
     entry: DatasetOptions,
     methods: Sequence[Method],
@@ -119,6 +120,7 @@ def _set_run(
     out_dir: Path,
     device: torch.device,
 ) -> SetRun:
+    """Return a set with its data and the methods that apply to it."""
     dataset = build_dataset(entry, seed=options.manual_seed, phase="test")
     mine = tuple(method for method in methods if method.applies_to(entry.name))
     if not mine:
@@ -168,7 +170,8 @@ def _check_restored(evaluations: Sequence[Evaluation], out_dir: Path) -> None:
         )
 
 
-def _test_entries(options: Options) -> list[DatasetOptions]:
+def test_entries(options: Options) -> list[DatasetOptions]:
+    """Return the test sets of an option file: every entry of `datasets` but those for training."""
     entries = [entry for key, entry in options.datasets.items() if not key.startswith("train")]
     if not entries:
         raise ConfigError(

@@ -244,11 +244,14 @@ def _keep(batch: FaceBatch, answers: Answers, found: Findings, journal: Journal 
 
 
 def _write_pictures(out_dir: Path, set_name: str, batch: FaceBatch, restored: Mapping[str, Restored]) -> None:
-    """Write what the methods gave. A failed picture is not written: it would pass for a result."""
+    """Write what the methods gave. A failed picture is not written, and what a run before wrote there is taken away: it
+    would pass for a result."""
     for column, answer in restored.items():
         pictures = to_hwc(answer.pictures_BCHW)
         for index, status in enumerate(answer.status):
+            path = picture_path(out_dir, set_name, column, batch.identities[index], batch.names[index])
             if status == "ok":
-                path = picture_path(out_dir, set_name, column, batch.identities[index], batch.names[index])
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_image(path, pictures[index])
+            else:
+                path.unlink(missing_ok=True)

@@ -69,14 +69,17 @@ class SetRun:
         Raises:
             DataError, ConfigError: as `Method.start`.
         """
-        test_set = TestSet(
+        return [line for method in self.methods for line in method.start(self.test_set())]
+
+    def test_set(self) -> TestSet:
+        """Return what methods hear of the set."""
+        return TestSet(
             name=self.entry.name,
             keys=self.keys,
             image_size=self.dataset.image_size,
             most_references=self.dataset.most_references,
             has_wrong_references=self.dataset.has_wrong_references,
         )
-        return [line for method in self.methods for line in method.start(test_set)]
 
     def evaluate(self) -> Evaluation:
         """Restore and score what no run before has, and return the evaluation of the whole set.

@@ -54,6 +54,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, dict[str, Any
 
     replace("dmdnet.engine.train", "train")
     replace("dmdnet.engine.dry_run", "dry_run")
+    replace("dmdnet.engine.benchmark_dry_run", "dry_run_benchmark")
     replace("dmdnet.evaluation.run", "run_test")
     replace("dmdnet.restore.run", "restore_photograph")
     return made
@@ -132,7 +133,7 @@ def test_test_gets_the_options(recipe: Path, calls: list[Any]) -> None:
     assert calls[0][1][0].name == "t"
     assert calls[0][2] == {"device": torch.device("cpu")}
     assert test.main(["-opt", str(recipe), "--dry-run"]) == 0
-    assert calls[1][0] == "dry_run"
+    assert calls[1][0] == "dry_run_benchmark"
 
 
 # --- the other commands

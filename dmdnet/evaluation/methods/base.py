@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from dmdnet.config.options import Options
 from dmdnet.data.batch import FaceBatch
@@ -71,6 +72,10 @@ class Method(ABC):
             ConfigError: its options ask for what the set does not have.
         """
         return ()
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Return its networks by name, for those who want to know how large they are."""
+        return {}
 
     def settings(self, column: str) -> Mapping[str, Any]:
         """Return what decides the pictures of a column, as plain values: two runs in which it is equal (and code and

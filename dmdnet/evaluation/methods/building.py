@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import torch
 
@@ -25,18 +26,26 @@ def build_methods(options: Options, device: torch.device) -> tuple[Method, ...]:
         ConfigError: options that contradict each other, or two columns of one name.
     """
     if options.methods:
-        methods: tuple[Method, ...] = tuple(
-            METHODS.build(component, entry=name, options=options, device=device)
-            for name, component in options.methods.items()
-        )
+        methods = tuple(build_method(options, name, device) for name in options.methods)
     else:
         methods = (_outputs(options, device),)
+    check_columns(methods)
+    return methods
+
+
+def build_method(options: Options, entry: str, device: torch.device) -> Method:
+    """Return the method `methods.<entry>`; errors as `build_methods`."""
+    method: Method = METHODS.build(options.methods[entry], entry=entry, options=options, device=device)
+    return method
+
+
+def check_columns(methods: Sequence[Method]) -> None:
+    """Raise a ConfigError where two columns have one name."""
     names = [info.name for method in methods for info in method.columns]
     # names become folders, some of them on file systems that know no upper case
     doubled = [name for name, count in Counter(safe_name(name).casefold() for name in names).items() if count > 1]
     if doubled:
         raise ConfigError(f"methods: two of them give a column {doubled[0]!r}; rename one of the entries")
-    return methods
 
 
 def _outputs(options: Options, device: torch.device) -> Method:
@@ -58,4 +67,5 @@ def _outputs(options: Options, device: torch.device) -> Method:
             "strict": options.path.strict_load_g,
             "deterministic": options.deterministic,
         },
+        networks=model.networks(),
     )

@@ -114,6 +114,7 @@ class NetworkMethod(Method):
         self.weights = path
         if weights is None and network is None:
             network = options.network_g
+        self.net_options = network
         net = _network(path, network, options, device, prefer_ema)
         self.network: Model = MODELS.build(
             self.kind, options=options, networks={"net_g": net}, device=device, train=False
@@ -173,8 +174,12 @@ class NetworkMethod(Method):
             return (f"{self.entry}: {test_set.name} gives nobody else's references; set wrong_references: true",)
         return ()
 
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Return the networks of the model."""
+        return self.network.networks()
+
     def settings(self, column: str) -> Mapping[str, Any]:
-        """Return weights, mode, number of references and model."""
+        """Return weights, network, mode, number of references and model."""
         info = next(info for info in self._columns if info.name == column)
         return {
             "weights": self._sha256,
@@ -182,6 +187,8 @@ class NetworkMethod(Method):
             "mode": info.mode,
             "references": info.references,
             "model": plain(self.kind),
+            "network": None if self.net_options is None else plain(self.net_options),
+            "strict": self.options.path.strict_load_g,
             "deterministic": self.options.deterministic,
         }
 

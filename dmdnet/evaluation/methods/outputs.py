@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import nn
+
 from dmdnet.data.batch import FaceBatch
 from dmdnet.evaluation.methods.base import Method
 from dmdnet.evaluation.records import MethodInfo
@@ -20,6 +22,7 @@ class OutputsMethod(Method):
         modes: in the order of the columns.
         source, sha256: of the weights, where there are some.
         decides: what else decides the pictures.
+        networks: of the model, by name.
     """
 
     def __init__(
@@ -30,8 +33,10 @@ class OutputsMethod(Method):
         source: str = "",
         sha256: str = "",
         decides: Mapping[str, Any] | None = None,
+        networks: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self._restore = restore
+        self._networks = networks or {}
         self._decides = {"weights": sha256, **(decides or {})}
         self._columns = tuple(
             MethodInfo(mode, "input", mode=mode)
@@ -44,6 +49,10 @@ class OutputsMethod(Method):
     def columns(self) -> tuple[MethodInfo, ...]:
         """One for each mode."""
         return self._columns
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Return the networks of the model, where it has some."""
+        return self._networks
 
     def settings(self, column: str) -> Mapping[str, Any]:
         """Return the weights, and what else decides the pictures of a mode."""
