@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -49,8 +50,8 @@ class Saver:
     def prepare(self, weights: Mapping[str, Any], state: Mapping[str, Any]) -> None:
         """Get the memory for the copies from the system, in the background: a first save would wait for it."""
         if self._options.async_save and self._copy is None and self._thread is None:
-            self._thread = threading.Thread(target=self._make_room, args=((weights, state),), name="checkpoint-room")
-            self._thread.start()
+            with contextlib.suppress(RuntimeError, MemoryError):  # the save itself asks for it, too, and says so
+                self._begin(partial(self._make_room, (weights, state)), "checkpoint-room")
 
     def save(
         self,
@@ -69,10 +70,13 @@ class Saver:
         self.wait()
         write = partial(self._write, iteration, last, began, self.best.iterations() if self.best else ())
         if self._options.async_save:
-            self._copy, rest = host_copy((weights, state), self._copy, later)
-            self._copied.clear()
-            self._thread = threading.Thread(target=self._copy_and_write, args=(rest, write), name="checkpoint")
-            self._thread.start()
+            try:
+                self._copy, rest = host_copy((weights, state), self._copy, later)
+                self._copied.clear()
+                self._begin(partial(self._copy_and_write, rest, write), "checkpoint")
+            except Exception as error:  # no memory, no thread: raised by `check`, when the other ranks hear of it, too
+                self._copied.set()
+                self._failure = error
         else:
             write(weights, state)
         self.blocked_s = time.perf_counter() - began
@@ -99,6 +103,11 @@ class Saver:
         if self._failure is not None:
             raise self._failure
 
+    def _begin(self, work: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=work, name=name)
+        thread.start()
+        self._thread = thread
+
     def _copy_and_write(self, rest: Pairs, write: Callable[..., None]) -> None:
         try:
             copy_pairs(rest)
@@ -110,7 +119,8 @@ class Saver:
         write(*self._copy)
 
     def _make_room(self, value: Any) -> None:
-        self._copy = _room_for(value)
+        with contextlib.suppress(RuntimeError, MemoryError):  # as above
+            self._copy = _room_for(value)
 
     def _write(self, iteration: int, last: bool, began: float, best: tuple[int, ...], weights: Any, state: Any) -> None:
         try:
@@ -155,9 +165,10 @@ def host_copy(value: Any, old: Any = None, later: Sequence[torch.Tensor] = ()) -
 
 def copy_pairs(pairs: Pairs) -> None:
     """Copy each second tensor into the first; thousands of small ones cost more in calls than in bytes."""
-    if pairs:
-        torch._foreach_copy_([place for place, _ in pairs], [tensor for _, tensor in pairs], non_blocking=True)
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if not pairs:
+        return
+    torch._foreach_copy_([place for place, _ in pairs], [tensor for _, tensor in pairs], non_blocking=True)
+    if any(tensor.is_cuda for _, tensor in pairs):  # else a thread with nothing to copy would wait for the next step
         torch.cuda.synchronize()  # the copies of all tensors are under way together
 
 
