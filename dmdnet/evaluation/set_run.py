@@ -14,6 +14,7 @@ import torch
 from dmdnet.config.options import DatasetOptions, Options
 from dmdnet.data.loading import FaceLoader, build_loader
 from dmdnet.data.sampling import batches_of
+from dmdnet.errors import DataError
 from dmdnet.evaluation.exhibits import Exhibit, choose, make_exhibits
 from dmdnet.evaluation.findings import Findings, Key, twice
 from dmdnet.evaluation.fingerprint import files_stamp, fingerprint, set_content
@@ -42,6 +43,9 @@ class SetRun:
         metrics, unavailable: from `build_metrics`.
         out_dir: the folder of the results.
         device: of this process.
+
+    Raises:
+        DataError: two pictures have one name, or their results would.
     """
 
     options: Options
@@ -59,9 +63,22 @@ class SetRun:
         if len(self.records) < len(self.keys):
             doubled = next(key for number, key in enumerate(self.keys) if self.records[key] != number)
             raise twice(self.entry.name, doubled)
+        if self.options.val.save_img:
+            self._check_paths()
         self.columns = tuple(info.name for method in self.methods for info in method.columns)
         self._stamped: tuple[Key | None, str] = None, ""
         self._of_column = {info.name: method for method in self.methods for info in method.columns}
+
+    def _check_paths(self) -> None:
+        """Refuse pictures whose results would replace each other, such as `1.jpg` and `1.png` of one person."""
+        owner: dict[Path, Key] = {}
+        for key in self.keys:
+            path = picture_path(Path("."), self.entry.name, "method", *key)
+            if owner.setdefault(path, key) != key:
+                raise DataError(
+                    f"set {self.entry.name!r}: the restored pictures of {owner[path][1]} and {key[1]} would both be "
+                    f"{path.parent.name}/{path.name}; rename one of the two, or set val.save_img: false"
+                )
 
     def start(self) -> list[str]:
         """Let the methods get ready; return what does not fit the set, a line each.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from made_benchmark import COLUMNS, make_benchmark, options, write_weights
 
 from dmdnet.errors import ConfigError, DataError, WeightsError
 from dmdnet.evaluation.methods.building import build_methods
+from dmdnet.evaluation.methods.folder import pair
 from dmdnet.evaluation.methods.network import Columns, with_references
 from dmdnet.evaluation.run import run_test
 from dmdnet.files import locked
@@ -155,6 +157,55 @@ def test_weights_that_do_not_say_whose_they_are_need_a_network(root: Path, tmp_p
     (method,) = build_methods(options(root, *bare, network), torch.device("cpu"))
     assert [info.name for info in method.columns] == ["bare_generic", "bare_specific"]
     assert method.columns[0].sha256 == method.columns[1].sha256 != ""
+
+
+def test_options_of_a_network_decide_its_columns(root: Path, tmp_path: Path) -> None:
+    content = torch.load(write_weights(tmp_path / "net.pth"), weights_only=True)
+    torch.save({"params": content["params"]}, tmp_path / "net.pth")
+    found = []
+    for size in (64, 128):  # the same weights fit both
+        network = f"{{type: DMDNet, image_size: {size}, base_channels: 4, dictionary_size: 4}}"
+        bare = f"methods.bare={{type: NetworkMethod, weights: '{tmp_path}/net.pth', network: {network}}}"
+        (method,) = build_methods(options(root, "methods=~", bare), torch.device("cpu"))
+        found.append(method.settings("bare_generic"))
+    assert found[0]["weights"] == found[1]["weights"]
+    assert found[0] != found[1]
+
+
+def test_what_failed_this_time_leaves_no_picture_of_another_time(root: Path, tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    shutil.copytree(root / "faces/images", tool)
+    only = ("methods=~", f"methods.tool={{type: FolderMethod, dataroot: '{tool}', sets: [x4]}}", "datasets.test_2=~")
+    out_dir = run_test(options(root, *only, "name=again"))
+    assert (out_dir / "x4/tool/00001/1.png").is_file()
+    (tool / "00001/1.png").write_bytes(b"")
+    run_test(options(root, *only, "name=again"))
+    assert not (out_dir / "x4/tool/00001/1.png").exists()
+    assert len(list((out_dir / "x4/tool").rglob("*.png"))) == 8
+
+
+def test_results_that_would_replace_each_other_are_refused(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "faces", tmp_path / "faces")
+    images, landmarks = tmp_path / "faces/images/00001", tmp_path / "faces/landmarks/00001"
+    write_image(images / "1.jpg", read_image(images / "1.png"))
+    shutil.copy(landmarks / "1.png.txt", landmarks / "1.jpg.txt")
+    layout = (f"datasets.test_1.layout.dataroot_{what}={tmp_path}/faces/{where}" for what, where in
+              (("gt", "images"), ("landmarks", "landmarks")))  # fmt: skip
+    only = (*layout, "methods=~", "methods.input.type=InputMethod", "datasets.test_2=~", "name=both")
+    with pytest.raises(DataError, match=r"00001/1\.jpg and 00001/1\.png would both be 00001/1\.png"):
+        run_test(options(root, *only))
+    record = means(run_test(options(root, *only, "val.save_img=false")), "x4")["input"]
+    assert record["n"] == 10
+
+
+def test_two_files_of_one_name_are_a_mistake_where_they_belong_to_a_picture(tmp_path: Path) -> None:
+    for name in ("a/1.png", "compared/1.png", "compared/1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert pair(tmp_path, [("a", "a/1.png")]).extra == ("compared/1.jpg", "compared/1.png")
+    (tmp_path / "a/1.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a/1\.jpg and a/1\.png are both results of a/1; remove one"):
+        pair(tmp_path, [("a", "a/1.png")])
 
 
 def rank_of_two(rank: int, folder: str, root: str) -> None:

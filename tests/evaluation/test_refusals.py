@@ -13,10 +13,12 @@ from dmdnet.errors import DataError
 from dmdnet.evaluation import evaluate, summarise
 from dmdnet.evaluation.csv_files import pictures_csv
 from dmdnet.evaluation.documents import DOCUMENTS
+from dmdnet.evaluation.findings import Findings
 from dmdnet.evaluation.journal import Prints, SetJournal, read_journal
 from dmdnet.evaluation.methods.outputs import OutputsMethod
+from dmdnet.evaluation.records import UnusablePicture
 from dmdnet.evaluation.report import summary_json
-from dmdnet.evaluation.runner import SetOptions, evaluate_methods
+from dmdnet.evaluation.runner import Before, SetOptions, evaluate_methods
 from dmdnet.metrics import Metric, SetMetric, SetValue, build_metrics
 from dmdnet.metrics.ms_ssim import MSSSIM
 from dmdnet.metrics.psnr import PSNR
@@ -125,3 +127,13 @@ def test_the_journal_keeps_why(tmp_path) -> None:
     assert [record.unscored for _, record in sorted(kept.records.items())] == [r.unscored for r in first.pictures]
     assert all(math.isnan(record.values["ms_ssim"]) for record in kept.records.values())
     assert all(str(SMALLEST) in record.unscored["ms_ssim"] for record in kept.records.values())
+
+
+def test_a_picture_that_can_be_read_again_counts_once() -> None:
+    evaluation, _ = records_of({"psnr": PSNR()})
+    lost = UnusablePicture(*evaluation.pictures[0].key, "unreadable", "the disk was away")
+    again = evaluate_methods(
+        [OutputsMethod(restore, ["input"])], batches(size=4), metrics={"psnr": PSNR()}, about=SetOptions("s"),
+        before=Before(Findings(unusable={evaluation.pictures[0].key: lost}), [["input"]] * 3),
+    )  # fmt: skip
+    assert (again.n_pictures, again.unusable) == (12, ())

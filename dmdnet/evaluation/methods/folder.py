@@ -172,7 +172,7 @@ def pair(root: Path, keys: Sequence[tuple[str, str]], suffix: str = "", *, where
         DataError: see `FolderMethod.start`.
     """
     files: dict[str, str] = {}
-    extra = []
+    extra, doubled = [], dict[str, str]()
     for relative in _pictures(root, where):
         stem = str(PurePosixPath(relative).with_suffix(""))
         if not stem.endswith(suffix) or not PurePosixPath(stem).name.removesuffix(suffix):
@@ -180,8 +180,9 @@ def pair(root: Path, keys: Sequence[tuple[str, str]], suffix: str = "", *, where
             continue
         stem = stem.removesuffix(suffix)
         if stem in files:
-            raise DataError(f"{where}: {root}: {files[stem]} and {relative} are both results of {stem}; remove one")
-        files[stem] = relative
+            doubled[stem] = relative
+        else:
+            files[stem] = relative
     if not files:
         ending = f" that end in {suffix}" if suffix else ""
         raise DataError(f"{where}: {root}: has no pictures{ending}")
@@ -206,7 +207,10 @@ def pair(root: Path, keys: Sequence[tuple[str, str]], suffix: str = "", *, where
             f"{', '.join(sorted(files.values())[:_SHOWN])}, the set {', '.join(name for _, name in keys[:_SHOWN])}; "
             "see `suffix`"
         )
-    extra += [relative for stem, relative in files.items() if stem not in used]
+    both = next((stem for stem in doubled if stem in used), None)
+    if both is not None:
+        raise DataError(f"{where}: {root}: {files[both]} and {doubled[both]} are both results of {both}; remove one")
+    extra += [relative for stem, relative in (*files.items(), *doubled.items()) if stem not in used]
     return Pairing(root, found, tuple(sorted(extra)))
 
 
