@@ -77,17 +77,15 @@ class Pulse:
             thread.start()
 
     def stop(self, goodbye: bool = True) -> None:
-        """End, and say goodbye, so that nobody misses this rank."""
+        """End; say goodbye, so that nobody misses this rank, or that its process is not to be ended by others."""
         self._over.set()
         for thread in self._threads:
             thread.join(timeout=self._interval)  # a beat that is on its way must not come after the goodbye
-        if not goodbye:
-            return
         with contextlib.suppress(RuntimeError):  # the store went with the rank that held it
-            self._beat(-1)
+            self._beat(-1 if goodbye else 0, ended=True)
 
-    def _beat(self, count: int) -> None:
-        text = {"count": count, "host": socket.gethostname(), "pid": os.getpid()}
+    def _beat(self, count: int, ended: bool = False) -> None:
+        text = {"count": count, "host": socket.gethostname(), "pid": os.getpid(), "ended": ended}
         self._store.set(self._key(self._rank), json.dumps(text))
 
     def _key(self, rank: int) -> str:
@@ -149,7 +147,7 @@ class Pulse:
                 faulthandler.dump_traceback(file)
         for rank in silent:
             text = self._texts.get(rank, {})
-            if text.get("host") == socket.gethostname():
+            if text.get("host") == socket.gethostname() and not text.get("ended"):  # else the number may be another's
                 with contextlib.suppress(OSError):  # it ended by itself
                     os.kill(text["pid"], signal.SIGKILL)  # the only signal that a stopped process obeys
         os._exit(EXIT_CODE)

@@ -23,7 +23,8 @@ from dmdnet.errors import ConfigError
 from dmdnet.registry import TRACKERS
 
 Maker = Callable[[RunInfo], Tracker]
-_WAITING = 1000  # calls that a slow tracker may be behind; numbers and grids of a thousand reports fit in the memory
+_WAITING = 1000  # calls that a slow tracker may be behind; numbers of a thousand reports fit in the memory
+_WAITING_PICTURES = 16  # calls that it may be behind when a picture comes: a grid of large faces has 20 MB and more
 _PATIENCE = 60.0  # seconds for all trackers together to finish
 _PATIENCE_OF_A_STOP = 5.0  # of the 30 that a scheduler leaves
 logger = logging.getLogger(__name__)
@@ -51,16 +52,15 @@ class Feed:
         """Whether a picture that is sent now would be seen."""
         return self._tracker.shows_pictures and not self._failed
 
-    def send(self, call: Callable[[Tracker], None]) -> None:
-        """Have the thread call the tracker, soon; with no room to wait in, the call is left out."""
+    def send(self, call: Callable[[Tracker], None], room: int = _WAITING) -> None:
+        """Have the thread call the tracker, soon; the call is left out where `room` or more wait already."""
         if self._failed:
             return
-        try:
+        if self._calls.qsize() < room:  # one thread sends
             self._calls.put_nowait(lambda: call(self._tracker))
-        except queue.Full:
-            if not self._late:
-                self._late = True
-                logger.warning("tracker %s: does not keep up; some values are left out", self._name)
+        elif not self._late:
+            self._late = True
+            logger.warning("tracker %s: does not keep up; some values are left out", self._name)
 
     def close(self, deadline: float) -> None:
         """Close the tracker, and wait for that until the `time.monotonic()` of the deadline."""
@@ -103,7 +103,7 @@ class Trackers:
         image_HWC = image_CHW.permute(1, 2, 0).numpy()
         for feed in self._feeds:
             if feed.shows_pictures:
-                feed.send(lambda tracker: tracker.picture(name, image_HWC, iteration))
+                feed.send(lambda tracker: tracker.picture(name, image_HWC, iteration), _WAITING_PICTURES)
 
     def close(self, patience_s: float) -> None:
         """Close all; wait no longer than this."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from pathlib import Path
 
 import lmdb
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from dmdnet.data.storage import LMDBStorage
-from dmdnet.data.storage.lmdb_pages import check_pages
+from dmdnet.data.storage.lmdb_pages import Meta, check_pages
 from dmdnet.data.storage.lmdb_tree import check_tree
 from dmdnet.errors import DataError
 
@@ -139,3 +140,15 @@ def test_a_picture_beyond_the_end(damaged: Path) -> None:
             damage(damaged, page, place + 8 + key, "<Q", 1 << 40)
     with pytest.raises(DataError, match="a picture outside of the file"):
         LMDBStorage(damaged)
+
+
+def test_pages_that_all_lead_to_each_other_are_refused_at_once(tmp_path: Path) -> None:
+    """Five pages of two thousand ways each to one of them: five levels of it would be more than fits in a memory."""
+    page = struct.pack("<QHHHH", 2, 0, 1, 16 + 2 * 2000, 4088) + struct.pack("<H", 4088) * 2000
+    page = page.ljust(4088, b"\0") + struct.pack("<HHHH", 2, 0, 0, 0)
+    (tmp_path / "data.mdb").write_bytes(bytes(2 * 4096) + page * 2500)
+    meta = Meta(page_size=4096, flags=0, depth=5, entries=1, root=2, last_page=2501, transaction=1)
+    began = time.monotonic()
+    with pytest.raises(DataError, match="more pages than the file"):
+        check_tree(tmp_path / "data.mdb", meta)
+    assert time.monotonic() - began < 2

@@ -86,6 +86,27 @@ def test_only_a_rank_that_ends_well_says_goodbye(store):
         assert (count < 0) is (rank < 2)
 
 
+def test_the_process_of_a_rank_that_failed_is_missed_but_not_ended(store, tmp_path):
+    """Its number may long be that of another process, which is what rank 1 is given here."""
+    other = in_child(lambda: time.sleep(30))
+
+    def fail():
+        link = torch.distributed.TCPStore("127.0.0.1", store.port, is_master=False, timeout=timedelta(seconds=5))
+        pulse = Pulse(link, 1, 2, TIMEOUT)
+        os.getpid = lambda: other
+        pulse.start()
+        pulse.stop(goodbye=False)
+
+    try:
+        first = start_rank(store.port, 0, tmp_path, waiting_in_a_collective)
+        assert code_of(in_child(fail), 10) == 0
+        assert code_of(first, 10) == EXIT_CODE
+        assert f"rank 1 (process {other} on" in rank_log(tmp_path, 0).read_text()
+        assert os.waitpid(other, os.WNOHANG) == (0, 0)
+    finally:
+        os.kill(other, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("error", [DataError("a picture is broken"), ZeroDivisionError("division by zero")])
 def test_a_rank_that_fails_leaves_its_reason(tmp_path, error):
     def fail():

@@ -204,6 +204,28 @@ def test_a_tracker_that_hangs_keeps_nobody(caplog):
     stuck.set()
 
 
+def test_few_pictures_wait_for_a_tracker_that_hangs(caplog):
+    stuck = threading.Event()
+
+    class Stuck(Kept):
+        def scalars(self, values, iteration):
+            stuck.wait(30)
+            super().scalars(values, iteration)
+
+    slow = Stuck()
+    trackers = Trackers([Feed("slow", slow)])
+    for iteration in range(40):
+        trackers.scalars({}, iteration)
+        trackers.picture("faces", torch.zeros(3, 4, 4, dtype=torch.uint8), iteration)
+    (late,) = warnings(caplog)
+    assert "does not keep up" in late
+    stuck.set()
+    trackers.close(10)
+    kinds = [len(entry) for entry in slow.seen[:-1]]
+    assert kinds.count(2) == 40  # no number is lost for the pictures
+    assert 5 <= kinds.count(3) <= tracking._WAITING_PICTURES
+
+
 def test_other_ranks_track_nothing(tmp_path, tiny):
     with tracked(tmp_path / "run", 0, tiny(), World(rank=1, size=2)) as trackers:
         trackers.scalars({"a": 1.0}, 1)

@@ -70,14 +70,16 @@ class _Walk:
             seen += len(level)
             if most_pages is not None and seen > most_pages:
                 return False
-            if seen > meta.last_page + 1:
-                raise _UnsoundError("its tree has more pages than the file")
             leaves = depth == meta.depth - 1
-            below = []
+            below: list[int] = []
             for number in level:
                 found = list(self._entries(number, leaves))
-                entries += len(found) if leaves else 0
+                if leaves:
+                    entries += len(found)
+                    continue
                 below += found
+                if seen + len(below) > meta.last_page + 1:  # at once: each page may lead to two thousand more
+                    raise _UnsoundError("its tree has more pages than the file")
             level = below
         if entries != meta.entries:
             raise _UnsoundError(f"its tree has {entries:,} entries, its table {meta.entries:,}")
