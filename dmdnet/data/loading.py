@@ -45,7 +45,7 @@ class FaceLoader:
         self.skip_log = skip_log
 
     def __iter__(self) -> Iterator[FaceBatch]:
-        for batch in self.loader:
+        for batch in _handed_over(self.loader) if self.loader.num_workers else self.loader:
             if isinstance(batch, DMDNetError):
                 raise batch
             if self.skip_log is not None:
@@ -127,6 +127,26 @@ class _ErrorsAsValues(Dataset[Any]):
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+
+def _handed_over(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Yield the batches of workers; of one that is killed while it hands a batch over, a broken connection is left.
+
+    Raises:
+        DataError: that has happened; torch itself notices a worker that ends at any other time.
+    """
+    batches = iter(loader)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except (ConnectionError, EOFError) as error:
+            raise DataError(
+                f"a DataLoader worker was killed by signal or ended while it handed over a batch ({error}); where the "
+                "system was short of memory, lower num_worker_per_gpu or prefetch_factor. The same command goes on"
+            ) from error
+        yield batch
 
 
 def _collate(samples: Sequence[FaceSample | DMDNetError]) -> FaceBatch | DMDNetError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from made_faces import celebref_set, write_celebref, write_face
 
 from dmdnet.config.options import DatasetOptions
 from dmdnet.data.batch import FaceBatch
-from dmdnet.data.loading import build_dataset, build_loader
+from dmdnet.data.loading import FaceLoader, build_dataset, build_loader
 from dmdnet.data.sampling import Draw
 from dmdnet.data.storage import DiskStorage, write_lmdb
 from dmdnet.errors import BoxError, ConfigError, DataError
@@ -236,3 +236,15 @@ class TestMixed:
         other = {**mixed["datasets"][1], "image_size": 128}
         with pytest.raises(ConfigError, match="image_size"):
             self.build(mixed, datasets=(mixed["datasets"][0], other))
+
+
+def test_a_worker_that_is_killed_while_it_hands_over_is_said_to_be() -> None:
+    class Broken:
+        num_workers = 1
+
+        def __iter__(self) -> Iterator[str]:
+            yield from ()
+            raise ConnectionResetError(104, "Connection reset by peer")
+
+    with pytest.raises(DataError, match=r"worker was killed .* \(\[Errno 104\] Connection reset by peer\); .*lower"):
+        next(iter(FaceLoader(Broken())))  # type: ignore[arg-type]

@@ -64,7 +64,7 @@ def launched(path, ranks=2, restarts=0):
     )
     everybody = []
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not run_of(path).iterations():
             assert process.poll() is None, process.stdout.read()
             assert time.monotonic() < deadline
@@ -142,7 +142,7 @@ def test_a_killed_worker_ends_the_run_with_a_reason(write):
         everybody = descendants(process.pid)
         os.kill(children(main)[0], signal.SIGKILL)
         ends_with_nobody_left(process, everybody, 60)
-    assert re.search(r"DataLoader worker .* killed by signal", rank_log(run_of(path).root, 0).read_text())
+    assert re.search(r"DataLoader worker .*killed by signal", rank_log(run_of(path).root, 0).read_text())
 
 
 def flat(value, prefix=""):
@@ -171,7 +171,7 @@ def test_torchrun_restarts_after_each_lost_rank_and_ends_with_the_same_bytes(wri
         assert process.returncode == 0, output[-3000:]
     with launched(lost, restarts=3) as process:
         for rank, reached in ((1, 2), (0, 20)):  # rank 0 holds the lock and saves
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while max(run_of(lost).iterations()) < reached:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
