@@ -112,7 +112,7 @@ class FaceReader:
         """
         pictures = [row.picture, row.degraded] if degraded else [row.picture]
         found = [self.storage.where(key) for key in pictures if key] + [row.landmark_file]
-        for place in {self.made.place(row), self.made.place(row, degraded=degraded)}:
+        for place in dict.fromkeys((self.made.place(row), self.made.place(row, degraded=degraded))):
             found += [place, miss_marker(place)]
         return [path for path in found if path]
 

@@ -53,9 +53,9 @@ def set_content(
 
 
 def files_stamp(paths: Iterable[str]) -> str:
-    """Return a fingerprint of size and time of files; one that is not there counts as such."""
+    """Return a fingerprint of size and time of files in any order; one that is not there counts as such."""
     digest = hashlib.sha256()
-    for path in paths:
+    for path in sorted(set(paths)):  # an order that hangs on a process would make every process's stamps its own
         digest.update(f"{path}\0{file_stamp(path)}\0".encode("utf-8", "backslashreplace"))
     return digest.hexdigest()[:_LENGTH]
 

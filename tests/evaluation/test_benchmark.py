@@ -163,10 +163,10 @@ def test_options_of_a_network_decide_its_columns(root: Path, tmp_path: Path) -> 
     content = torch.load(write_weights(tmp_path / "net.pth"), weights_only=True)
     torch.save({"params": content["params"]}, tmp_path / "net.pth")
     found = []
-    for size in (64, 128):  # the same weights fit both
-        network = f"{{type: DMDNet, image_size: {size}, base_channels: 4, dictionary_size: 4}}"
-        bare = f"methods.bare={{type: NetworkMethod, weights: '{tmp_path}/net.pth', network: {network}}}"
-        (method,) = build_methods(options(root, "methods=~", bare), torch.device("cpu"))
+    for size in (4, 6):  # what does not fit the file stays as it was drawn
+        path = (f"path.pretrain_network_g={tmp_path}/net.pth", "path.strict_load_g=false")
+        given = (*path, f"network_g.dictionary_size={size}", "methods=~", "methods.bare.type=NetworkMethod")
+        (method,) = build_methods(options(root, *given), torch.device("cpu"))
         found.append(method.settings("bare_generic"))
     assert found[0]["weights"] == found[1]["weights"]
     assert found[0] != found[1]
