@@ -57,11 +57,11 @@ def interval_chart(
     for index, row in enumerate(rows):
         middle = TOP + ROW * (index + 0.5)
         parts.append(_row_label(row.label, left, middle))
-        if row.value is None or math.isnan(row.value):
-            parts.append(text(left + 4, middle + 4, "no value", anchor="start"))
+        if row.value is None or not math.isfinite(row.value):
+            parts.append(text(left + 4, middle + 4, _without_place(row.value), anchor="start"))
             continue
         color = MUTED if row.quiet else COLORS[(index if row.kind is None else row.kind) % len(COLORS)]
-        if row.low is not None and row.high is not None:
+        if row.low is not None and row.high is not None and math.isfinite(row.low) and math.isfinite(row.high):
             parts.append(line(x(row.low), middle, x(row.high), middle, stroke=color, width=2))
             parts += [
                 line(x(end), middle - 4, x(end), middle + 4, stroke=color, width=2) for end in (row.low, row.high)
@@ -81,8 +81,8 @@ def bar_chart(rows: Sequence[Bar], *, title: str, x_label: str = "", below: obje
     for index, row in enumerate(rows):
         middle = TOP + ROW * (index + 0.5)
         parts.append(_row_label(row.label, left, middle))
-        if row.value is None or math.isnan(row.value):
-            parts.append(text(left + 4, middle + 4, "no value", anchor="start"))
+        if row.value is None or not math.isfinite(row.value):
+            parts.append(text(left + 4, middle + 4, _without_place(row.value), anchor="start"))
             continue
         color = MUTED if row.quiet else COLORS[row.kind % len(COLORS)]
         start, end = sorted((x(0), x(row.value)))
@@ -92,6 +92,11 @@ def bar_chart(rows: Sequence[Bar], *, title: str, x_label: str = "", below: obje
         parts.append(text(end + 5, middle + 4, _bar_text(row.value), anchor="start", fill=INK))
     described = f"{title}: " + "; ".join(f"{row.label} {format_number(row.value)}" for row in rows)
     return figure(title, _svg(parts, width, height, described), below=below)
+
+
+def _without_place(value: float | None) -> str:
+    """Return what stands where a value has no place on an axis: PSNR of equal pictures is infinite."""
+    return "no value" if value is None or math.isnan(value) else format_number(value)
 
 
 def _bar_text(value: float) -> str:

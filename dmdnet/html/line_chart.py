@@ -43,7 +43,7 @@ class Series:
         """x, y, low, high of each point; NaN for what there is not."""
         empty = (None,) * len(self.x)
         rows = zip(self.x, self.y, self.low or empty, self.high or empty, strict=True)
-        return [(x, _float(y), _float(low), _float(high)) for x, y, low, high in rows]
+        return [(x, _float(y), _bound(low), _bound(high)) for x, y, low, high in rows]
 
 
 def line_chart(
@@ -177,6 +177,10 @@ def _thinned(points: list[Point]) -> list[Point]:
             [min(valued, key=lambda i: points[i][1]), max(valued, key=lambda i: points[i][1])] if valued else here[:1]
         )
     return [points[index] for index in sorted(set(kept))]
+
+
+def _bound(value: float | None) -> float:
+    return math.nan if value is None or math.isinf(value) else value
 
 
 def _drawable(point: Point, x_log: bool, y_log: bool) -> bool:

@@ -13,6 +13,7 @@ INK, FAINT, RULE = "#1c1f24", "#5b616b", "#e3e5e9"
 # Told apart by people who see few colours, each at least 3:1 against white; charts give each a mark of its own, too.
 COLORS = ("#0b62a4", "#c8501a", "#0b8457", "#a2458f", "#8a6100", "#b3243f", "#1c7f91", "#5a4fb0")
 MUTED = "#767c86"
+_FAR = 1e100  # an axis goes no further; what lies beyond is drawn beyond it
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,14 @@ def make_scale(
         ticks: about how many.
         zero: whether 0 belongs on the axis, as it does below bars.
     """
-    found = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
+    found = [min(max(value, -_FAR), _FAR) for value in values if math.isfinite(value) and (value > 0 or not log)]
+    found = [max(value, 1 / _FAR) for value in found] if log else found
     found += [0.0] if zero and not log else []
     low, high = (min(found), max(found)) if found else (1.0, 10.0) if log else (0.0, 1.0)
     if log:
         return _log_scale(low, high, start, end)
     if high - low < 1e-9 * max(1.0, abs(high), abs(low)):
-        pad = abs(high) * 0.05 or 0.5
+        pad = abs(high) * 0.05 if abs(high) > 1e-9 else 0.5
         low, high = low - pad, high + pad
     step = _round_step((high - low) / max(1, ticks))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

@@ -153,7 +153,9 @@ def _sort_key(cell: Cell) -> str | None:
         return ""
     if isinstance(key, (bool, Html)):
         return None
-    return repr(float(key)) if isinstance(key, (int, float)) else str(key)
+    if isinstance(key, (int, float)):
+        return repr(float(key)).replace("inf", "Infinity")  # as the script reads it
+    return str(key)
 
 
 def _classes(*names: str) -> str | None:

@@ -1,4 +1,5 @@
 import math
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -240,3 +241,24 @@ def luminance(color: str) -> float:
 @pytest.mark.parametrize(("colors", "least"), [(COLORS, 3.0), (("#1c1f24", "#5b616b", "#0a6b3d", "#a8321f"), 4.5)])
 def test_colours_stand_out_from_white(colors: tuple[str, ...], least: float) -> None:
     assert min(1.05 / (luminance(color) + 0.05) for color in colors) >= least
+
+
+EXTREMES = (0.0, 1.0, 1e-15, 5e-324, 1e308, -1e308, math.inf, -math.inf, math.nan, None)
+
+
+@pytest.mark.parametrize("value", EXTREMES)
+@pytest.mark.parametrize("other", EXTREMES)
+def test_no_number_keeps_a_chart_from_being_drawn(value, other):
+    """PSNR of equal pictures is infinite; a training may diverge, or have nothing left to learn."""
+    charts = [
+        interval_chart([Interval("a", value, other, other), Interval("b", other)], title="t", zero=True),
+        bar_chart([Bar("a", value), Bar("b", other)], title="t"),
+    ]
+    assert 'data-sort="Infinity"' in str(table(["a", "b"], [["x", math.inf], ["y", 1.0]]))
+    for log in (False, True):
+        charts.append(line_chart([Series("a", (1, 2), (value, other))], title="t", y_log=log))
+        bounded = Series("a", (1, 2), (1, 2), low=(value, other), high=(other, value))
+        charts.append(line_chart([bounded], title="t", y_log=log))
+    for chart in charts:
+        drawn = re.sub(r'aria-label="[^"]*"|<title>[^<]*</title>', "", str(chart))
+        assert not re.search(r'"[^"]*\b(nan|inf)\b[^"]*"', drawn)
