@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dmdnet.evaluation.fingerprint import files_stamp
 
 STAMPS = """
@@ -29,6 +31,7 @@ def test_the_order_of_files_does_not_count_and_the_files_do(tmp_path: Path) -> N
     assert files_stamp(paths) != stamp
 
 
+@pytest.mark.slow
 def test_every_process_has_the_same_stamps(tmp_path: Path) -> None:
     """Texts hash differently in each process: what comes out of a set of them has another order."""
     from made_benchmark import make_benchmark

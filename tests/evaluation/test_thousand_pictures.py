@@ -99,6 +99,7 @@ def rank_of_two(rank: int, folder: str, root: str, name: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow  # test_evaluation_ranks shows two ranks, the test before shows going on
 def test_two_ranks_go_on_after_one_and_give_the_same(root: Path, undisturbed: Evaluation, tmp_path: Path) -> None:
     assert killed(root, "ranks") == signal.SIGKILL
     torch.multiprocessing.spawn(rank_of_two, (str(tmp_path), str(root), "ranks"), nprocs=2)
