@@ -17,7 +17,7 @@ from dmdnet.evaluation.methods.building import build_method, build_methods, chec
 from dmdnet.evaluation.published import check_published_set
 from dmdnet.evaluation.run import set_run_of, test_entries, weights_folder_of
 from dmdnet.evaluation.set_run import SetRun
-from dmdnet.evaluation.summary import SummarySettings
+from dmdnet.evaluation.statistics.summary import SummarySettings
 from dmdnet.metrics import Metric, build_metrics
 from dmdnet.metrics.base import Unavailable
 

@@ -16,7 +16,7 @@ from dmdnet.engine.distributed import World
 from dmdnet.engine.pictures import Samples, restored_samples
 from dmdnet.engine.signals import StopRequest
 from dmdnet.evaluation.runner import evaluate
-from dmdnet.evaluation.summary import MEANS_ONLY, summarise
+from dmdnet.evaluation.statistics.summary import MEANS_ONLY, summarise
 from dmdnet.metrics import build_metrics
 from dmdnet.models.base import Model
 

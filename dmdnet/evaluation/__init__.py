@@ -2,7 +2,7 @@
 
 from dmdnet.evaluation.records import Evaluation, PictureRecord
 from dmdnet.evaluation.runner import MODES, evaluate
-from dmdnet.evaluation.summary import summarise
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.statistics.summary import summarise
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 
 __all__ = ["MODES", "Evaluation", "PictureRecord", "SummaryRecord", "evaluate", "summarise"]

@@ -16,16 +16,16 @@ from dmdnet.data.loading import build_dataset
 from dmdnet.errors import ConfigError, DataError, WeightsError
 from dmdnet.evaluation.exhibits import Exhibit
 from dmdnet.evaluation.gather import rank
-from dmdnet.evaluation.html_report import REPORT, facts_of, write_html_report
 from dmdnet.evaluation.methods.base import Method
 from dmdnet.evaluation.methods.building import build_methods
 from dmdnet.evaluation.naming import safe_name
 from dmdnet.evaluation.published import check_published_set
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.report import SHEET, SUMMARY, write_report
+from dmdnet.evaluation.reports.html_report import REPORT, facts_of, write_html_report
+from dmdnet.evaluation.reports.report import SHEET, SUMMARY, write_report
+from dmdnet.evaluation.reports.terminal import print_report
 from dmdnet.evaluation.set_run import JOURNAL, SetRun
-from dmdnet.evaluation.summary import SummarySettings
-from dmdnet.evaluation.terminal import print_report
+from dmdnet.evaluation.statistics.summary import SummarySettings
 from dmdnet.files import check_writable, locked, make_folder, write_bytes
 from dmdnet.metrics import Metric, build_metrics
 from dmdnet.metrics.base import Unavailable

@@ -18,8 +18,8 @@ from dmdnet.data.reference_face_dataset import ReferenceFaceDataset
 from dmdnet.data.samples import collate
 from dmdnet.data.sampling import Draw
 from dmdnet.errors import BoxError, ConfigError, DataError
+from dmdnet.evaluation.reports.sheet import comparison_sheet
 from dmdnet.evaluation.runner import evaluate
-from dmdnet.evaluation.sheet import comparison_sheet
 from dmdnet.faces.backend import Face
 from dmdnet.faces.template import template_landmarks
 from dmdnet.images import to_float, write_image

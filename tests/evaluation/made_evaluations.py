@@ -9,8 +9,6 @@ import numpy as np
 
 from dmdnet.data.demo_faces import Identity, Shot, draw_face
 from dmdnet.evaluation.exhibits import Exhibit, choose
-from dmdnet.evaluation.html_report import Facts, SetFacts
-from dmdnet.evaluation.html_report.contents import Contents
 from dmdnet.evaluation.records import (
     Evaluation,
     MethodInfo,
@@ -19,6 +17,8 @@ from dmdnet.evaluation.records import (
     Sample,
     UnusablePicture,
 )
+from dmdnet.evaluation.reports.html_report import Facts, SetFacts
+from dmdnet.evaluation.reports.html_report.contents import Contents
 from dmdnet.metrics import SetValue
 
 INFOS = (

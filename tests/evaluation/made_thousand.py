@@ -20,9 +20,9 @@ from dmdnet.data.made_landmarks import miss_marker
 from dmdnet.data.manifest import write_manifest
 from dmdnet.evaluation.methods.outputs import OutputsMethod
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.report import summary_json
+from dmdnet.evaluation.reports.report import summary_json
 from dmdnet.evaluation.set_run import SetRun
-from dmdnet.evaluation.summary import SummarySettings, summarise
+from dmdnet.evaluation.statistics.summary import SummarySettings, summarise
 from dmdnet.images import to_float, write_image
 from dmdnet.metrics import MetricInput, SetMetric, SetValue
 from dmdnet.metrics.psnr import PSNR

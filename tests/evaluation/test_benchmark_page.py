@@ -10,7 +10,7 @@ import pytest
 from dmdnet.config.options import BenchmarkOptions
 from dmdnet.evaluation.published import published_sets
 from dmdnet.evaluation.records import Reason
-from dmdnet.evaluation.summary_record import QUESTIONS, SummaryRecord
+from dmdnet.evaluation.statistics.summary_record import QUESTIONS, SummaryRecord
 
 TEXT = (Path(__file__).parents[2] / "docs/benchmark.md").read_text(encoding="utf-8")
 SCHEMA = TEXT.partition("## The records of `summary.json`")[2].partition("\n## ")[0]

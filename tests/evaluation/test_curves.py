@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from known_evaluations import made_evaluation
 
-from dmdnet.evaluation.curves import curves
-from dmdnet.evaluation.documents import DOCUMENTS
-from dmdnet.evaluation.summary import summarise
+from dmdnet.evaluation.reports.documents import DOCUMENTS
+from dmdnet.evaluation.statistics.curves import curves
+from dmdnet.evaluation.statistics.summary import summarise
 
 RECORDS = summarise(made_evaluation())
 

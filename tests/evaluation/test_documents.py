@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from known_evaluations import INFOS, METRICS, made_evaluation
 
-from dmdnet.evaluation import cells
-from dmdnet.evaluation.csv_files import identities_csv, pictures_csv
-from dmdnet.evaluation.documents import NOT_COMPARABLE, latex, markdown
 from dmdnet.evaluation.records import MethodInfo, MetricInfo
-from dmdnet.evaluation.summary import summarise
-from dmdnet.evaluation.terminal import as_text
+from dmdnet.evaluation.reports import cells
+from dmdnet.evaluation.reports.csv_files import identities_csv, pictures_csv
+from dmdnet.evaluation.reports.documents import NOT_COMPARABLE, latex, markdown
+from dmdnet.evaluation.reports.terminal import as_text
+from dmdnet.evaluation.statistics.summary import summarise
 
 EVALUATION = made_evaluation(published="ffhq_ref_severe")
 RECORDS = summarise(EVALUATION)

@@ -4,8 +4,8 @@ import torch
 from fake_sets import batches, restore
 
 from dmdnet.evaluation import evaluate, summarise
-from dmdnet.evaluation.csv_files import pictures_csv
-from dmdnet.evaluation.report import summary_json
+from dmdnet.evaluation.reports.csv_files import pictures_csv
+from dmdnet.evaluation.reports.report import summary_json
 from dmdnet.metrics.psnr import PSNR
 from dmdnet.metrics.ssim import SSIM
 

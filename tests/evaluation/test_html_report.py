@@ -11,11 +11,11 @@ import pytest
 from browser import DESKTOP, PHONE, Browser, needs_browser, open_browser
 from made_evaluations import FACTS, evaluation, exhibits
 
-from dmdnet.evaluation.html_report import REPORT, SetFacts, facts_of, report_page, write_html_report
-from dmdnet.evaluation.html_report.contents import Contents, contents_of
-from dmdnet.evaluation.html_report.facts import names_digest
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.summary import SummarySettings, summarise
+from dmdnet.evaluation.reports.html_report import REPORT, SetFacts, facts_of, report_page, write_html_report
+from dmdnet.evaluation.reports.html_report.contents import Contents, contents_of
+from dmdnet.evaluation.reports.html_report.facts import names_digest
+from dmdnet.evaluation.statistics.summary import SummarySettings, summarise
 
 EVIL = """</script><script>alert('x')</script><img src=x onerror=alert(1)>"'&--></style>\udce9"""
 SETTINGS = SummarySettings(resamples=100, permutations=200)
@@ -127,7 +127,7 @@ def test_text_from_data_is_only_text_wherever_it_comes_from() -> None:
 
 
 def test_large_reports_stay_light_by_smaller_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dmdnet.evaluation.html_report.page.MAX_BYTES", 700_000)
+    monkeypatch.setattr("dmdnet.evaluation.reports.html_report.page.MAX_BYTES", 700_000)
     rng = np.random.Generator(np.random.Philox(1))
     noise = rng.integers(0, 255, (384, 384, 3), dtype=np.uint8)  # the hardest picture to compress
     found = evaluation()

@@ -4,9 +4,9 @@ import pytest
 from known_evaluations import INFOS
 
 from dmdnet.errors import ConfigError
-from dmdnet.evaluation.pairs import check_pairs, pairs_of
 from dmdnet.evaluation.records import MethodInfo
-from dmdnet.evaluation.scores import info_of_mode
+from dmdnet.evaluation.statistics.pairs import check_pairs, pairs_of
+from dmdnet.evaluation.statistics.scores import info_of_mode
 
 
 def found(infos, asked=()):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from dmdnet.evaluation.permutation import holm, permutation_test
+from dmdnet.evaluation.statistics.permutation import holm, permutation_test
 
 PEOPLE = [str(person) for person in range(40)]
 

@@ -11,13 +11,13 @@ from fake_sets import SIZE, batches, decibels, restore
 
 from dmdnet.errors import DataError
 from dmdnet.evaluation import evaluate, summarise
-from dmdnet.evaluation.csv_files import pictures_csv
-from dmdnet.evaluation.documents import DOCUMENTS
 from dmdnet.evaluation.findings import Findings
 from dmdnet.evaluation.journal import Prints, SetJournal, read_journal
 from dmdnet.evaluation.methods.outputs import OutputsMethod
 from dmdnet.evaluation.records import UnusablePicture
-from dmdnet.evaluation.report import summary_json
+from dmdnet.evaluation.reports.csv_files import pictures_csv
+from dmdnet.evaluation.reports.documents import DOCUMENTS
+from dmdnet.evaluation.reports.report import summary_json
 from dmdnet.evaluation.runner import Before, SetOptions, evaluate_methods
 from dmdnet.metrics import Metric, SetMetric, SetValue, build_metrics
 from dmdnet.metrics.ms_ssim import MSSSIM

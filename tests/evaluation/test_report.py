@@ -9,11 +9,11 @@ from fake_sets import batch_of, batches, decibels, picture, restore
 
 from dmdnet.errors import DataError
 from dmdnet.evaluation import Evaluation, PictureRecord, evaluate, summarise
-from dmdnet.evaluation.cells import best
 from dmdnet.evaluation.records import MetricInfo
-from dmdnet.evaluation.report import summary_json, write_report
-from dmdnet.evaluation.sheet import CAPTION, CELL, GAP, HEADER, Layout, _left, comparison_sheet
-from dmdnet.evaluation.terminal import as_text, print_report
+from dmdnet.evaluation.reports.cells import best
+from dmdnet.evaluation.reports.report import summary_json, write_report
+from dmdnet.evaluation.reports.sheet import CAPTION, CELL, GAP, HEADER, Layout, _left, comparison_sheet
+from dmdnet.evaluation.reports.terminal import as_text, print_report
 from dmdnet.images import read_image
 from dmdnet.metrics.psnr import PSNR
 from dmdnet.metrics.ssim import SSIM

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from dmdnet.evaluation.statistics import bootstrap_mean
+from dmdnet.evaluation.statistics.bootstrap import bootstrap_mean
 
 
 def people(count, pictures=1):

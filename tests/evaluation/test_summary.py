@@ -10,10 +10,10 @@ from known_evaluations import INFOS, METRICS, TRUTH, made_evaluation
 
 from dmdnet.config.options import BenchmarkOptions
 from dmdnet.errors import ConfigError
-from dmdnet.evaluation.permutation import holm, permutation_test
-from dmdnet.evaluation.report import summary_json
-from dmdnet.evaluation.statistics import bootstrap_mean
-from dmdnet.evaluation.summary import FEW_NOTE, MEANS_ONLY, SummarySettings, summarise
+from dmdnet.evaluation.reports.report import summary_json
+from dmdnet.evaluation.statistics.bootstrap import bootstrap_mean
+from dmdnet.evaluation.statistics.permutation import holm, permutation_test
+from dmdnet.evaluation.statistics.summary import FEW_NOTE, MEANS_ONLY, SummarySettings, summarise
 
 EVALUATION = made_evaluation()
 RECORDS = summarise(EVALUATION)

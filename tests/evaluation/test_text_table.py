@@ -1,6 +1,6 @@
 """Cells as text, Markdown and LaTeX, with names that hold what those would read as markup."""
 
-from dmdnet.evaluation.text_table import latex_table, latex_text, markdown_table, markdown_text, text_table
+from dmdnet.evaluation.reports.text_table import latex_table, latex_text, markdown_table, markdown_text, text_table
 
 
 def test_text_is_aligned():

@@ -14,7 +14,7 @@ import torch
 from made_thousand import DAMAGED, EACH, FACELESS, MISSING, evaluate_thousand, make_thousand, summary_of
 
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.report import pictures_csv
+from dmdnet.evaluation.reports.report import pictures_csv
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from dmdnet.evaluation.published.numbers import (
     published_sets,
     published_tables,
 )
-from dmdnet.evaluation.text_table import text_table
+from dmdnet.evaluation.reports.text_table import text_table
 
 CAUTION = "Tables of different sources are not comparable: splits, degradations and recipes differ."
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dmdnet.evaluation.html_report.facts import Facts, SetFacts, names_digest
 from dmdnet.evaluation.records import Evaluation, MethodInfo, MetricInfo
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.reports.html_report.facts import Facts, SetFacts, names_digest
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.html import Html, code, definitions, details, element, items, paragraph, preformatted, subsection, table
 
 FILES = {

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from dmdnet.evaluation.exhibits import ROLES, Exhibit
-from dmdnet.evaluation.html_report.plots import Kinds
 from dmdnet.evaluation.records import Evaluation
+from dmdnet.evaluation.reports.html_report.plots import Kinds
 from dmdnet.html import Html, Shown, compare, element, format_number, grid, paragraph, picture, span
 
 REFERENCE_WIDTH = 112

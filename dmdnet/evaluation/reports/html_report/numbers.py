@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from dmdnet.evaluation import cells
 from dmdnet.evaluation.exhibits import lead_method, lead_metric
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.summary_record import QUESTIONS, SummaryRecord
+from dmdnet.evaluation.reports import cells
+from dmdnet.evaluation.statistics.summary_record import QUESTIONS, SummaryRecord
 from dmdnet.html import Cell, Column, Html, details, items, paragraph, table
 
 MOST_ROWS = 200

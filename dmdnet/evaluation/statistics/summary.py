@@ -12,13 +12,13 @@ import numpy as np
 
 from dmdnet.config.options import BenchmarkOptions
 from dmdnet.errors import ConfigError
-from dmdnet.evaluation.breakdown import Part, quarters, whole
-from dmdnet.evaluation.pairs import Pair, check_pairs, pairs_of
-from dmdnet.evaluation.permutation import PERMUTATIONS, PermutationTest, holm, permutation_test
 from dmdnet.evaluation.records import Evaluation, MetricInfo
-from dmdnet.evaluation.scores import Scores
-from dmdnet.evaluation.statistics import FEW_IDENTITIES, LEVEL, RESAMPLES, Interval, bootstrap_mean
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.statistics.bootstrap import FEW_IDENTITIES, LEVEL, RESAMPLES, Interval, bootstrap_mean
+from dmdnet.evaluation.statistics.breakdown import Part, quarters, whole
+from dmdnet.evaluation.statistics.pairs import Pair, check_pairs, pairs_of
+from dmdnet.evaluation.statistics.permutation import PERMUTATIONS, PermutationTest, holm, permutation_test
+from dmdnet.evaluation.statistics.scores import Scores
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.typed import nearest
 
 FEW_NOTE = f"fewer than {FEW_IDENTITIES} people: the interval is too narrow"

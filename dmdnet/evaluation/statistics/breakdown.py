@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dmdnet.evaluation.records import MetricInfo
-from dmdnet.evaluation.scores import Scores
-from dmdnet.evaluation.summary_record import GroupBy
+from dmdnet.evaluation.statistics.scores import Scores
+from dmdnet.evaluation.statistics.summary_record import GroupBy
 
 QUARTERS = ("hardest quarter", "second hardest", "second easiest", "easiest quarter")
 FEWEST_IN_A_QUARTER = 4

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dmdnet.evaluation.curves import curves
 from dmdnet.evaluation.exhibits import Exhibit
-from dmdnet.evaluation.html_report.beside import published_blocks
-from dmdnet.evaluation.html_report.facts import Facts
-from dmdnet.evaluation.html_report.gallery import gallery
-from dmdnet.evaluation.html_report.numbers import differences, failures, means, people
-from dmdnet.evaluation.html_report.overview import overview, set_anchor
-from dmdnet.evaluation.html_report.plots import Kinds, curve_charts, mean_charts
-from dmdnet.evaluation.html_report.provenance import provenance
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.reports.html_report.beside import published_blocks
+from dmdnet.evaluation.reports.html_report.facts import Facts
+from dmdnet.evaluation.reports.html_report.gallery import gallery
+from dmdnet.evaluation.reports.html_report.numbers import differences, failures, means, people
+from dmdnet.evaluation.reports.html_report.overview import overview, set_anchor
+from dmdnet.evaluation.reports.html_report.plots import Kinds, curve_charts, mean_charts
+from dmdnet.evaluation.reports.html_report.provenance import provenance
+from dmdnet.evaluation.statistics.curves import curves
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.files import write_bytes
 from dmdnet.html import Html, Page, join, subsection
 

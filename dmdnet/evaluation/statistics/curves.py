@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 
 Over = Literal["references", "severity", "input_quality"]
 X_LABELS: dict[Over, str] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dmdnet.errors import ConfigError
 from dmdnet.evaluation.records import MethodInfo
-from dmdnet.evaluation.summary_record import QUESTIONS, Question
+from dmdnet.evaluation.statistics.summary_record import QUESTIONS, Question
 from dmdnet.typed import nearest
 
 

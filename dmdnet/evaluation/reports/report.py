@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dmdnet.evaluation.csv_files import identities_csv, pictures_csv
-from dmdnet.evaluation.documents import DOCUMENTS
 from dmdnet.evaluation.naming import safe_name
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.sheet import comparison_sheet
-from dmdnet.evaluation.summary import SummarySettings, summarise
-from dmdnet.evaluation.summary_record import SummaryRecord
-from dmdnet.evaluation.terminal import as_text
+from dmdnet.evaluation.reports.csv_files import identities_csv, pictures_csv
+from dmdnet.evaluation.reports.documents import DOCUMENTS
+from dmdnet.evaluation.reports.sheet import comparison_sheet
+from dmdnet.evaluation.reports.terminal import as_text
+from dmdnet.evaluation.statistics.summary import SummarySettings, summarise
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.files import write_bytes
 from dmdnet.images import write_image
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmdnet.environment import environment
-from dmdnet.evaluation.html_report.contents import Contents, contents_of
 from dmdnet.evaluation.records import Evaluation
+from dmdnet.evaluation.reports.html_report.contents import Contents, contents_of
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dmdnet.evaluation.statistics import sums_by_identity
+from dmdnet.evaluation.statistics.bootstrap import sums_by_identity
 
 PERMUTATIONS = 10_000
 _STREAM = 1  # of the Philox key; 0 is the bootstrap's

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dmdnet.evaluation import cells
 from dmdnet.evaluation.published import PublishedTable, published_sets, published_tables
 from dmdnet.evaluation.published.numbers import READINGS
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.reports import cells
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.html import Cell, Column, Html, code, details, element, items, join, paragraph, span, table
 
 

@@ -10,8 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dmdnet.evaluation import cells
-from dmdnet.evaluation.summary_record import QUESTIONS, SummaryRecord
+from dmdnet.evaluation.reports import cells
+from dmdnet.evaluation.statistics.summary_record import QUESTIONS, SummaryRecord
 
 WIDTH = 100
 MANY_DIFFERENCES = 24  # rows; more are shown as a grid of pairs by the first metrics, without their intervals

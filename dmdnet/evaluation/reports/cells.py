@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 
 NOTHING = "-"
 SIGNIFICANT = 0.05

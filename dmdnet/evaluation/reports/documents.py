@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dmdnet.evaluation import cells
-from dmdnet.evaluation.curves import Curve, Point, curves
 from dmdnet.evaluation.published import published_sets, published_tables
 from dmdnet.evaluation.published.numbers import READINGS, PublishedTable
-from dmdnet.evaluation.summary_record import QUESTIONS, Question, SummaryRecord
-from dmdnet.evaluation.text_table import latex_table, latex_text, markdown_table, markdown_text
+from dmdnet.evaluation.reports import cells
+from dmdnet.evaluation.reports.text_table import latex_table, latex_text, markdown_table, markdown_text
+from dmdnet.evaluation.statistics.curves import Curve, Point, curves
+from dmdnet.evaluation.statistics.summary_record import QUESTIONS, Question, SummaryRecord
 
 METRICS_PER_TABLE = 5
 NOT_COMPARABLE = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dmdnet.evaluation.curves import Curve, Line
 from dmdnet.evaluation.records import Evaluation
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.statistics.curves import Curve, Line
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.html import Html, Interval, Series, grid, interval_chart, line_chart, paragraph
 
 OVER = {

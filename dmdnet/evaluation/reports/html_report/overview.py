@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dmdnet.evaluation.records import Evaluation, MethodInfo
-from dmdnet.evaluation.summary_record import SummaryRecord
+from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.html import Cell, Column, Html, code, escape, items, join, link, note, paragraph, table
 
 KINDS = {"input": "the degraded picture", "network": "network", "folder": "results of another tool"}
