@@ -196,6 +196,11 @@ def test_torch_load_is_called_in_one_place_and_restricted() -> None:
     assert found == [("dmdnet/tensor_files.py", ["True"])]
 
 
+def test_files_of_tests_have_names_of_their_own() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert not sorted({name for name in names if names.count(name) > 1})  # pytest imports each by its name alone
+
+
 def test_files_stay_short() -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in [*SOURCES, *TESTS]}
     long = [f"{label(path)} has {length} lines" for path, length in lengths.items() if length > MAX_LINES]

@@ -27,6 +27,9 @@ class DISTS(Metric):
     recipe = "dists@vgg/[0,1]/rgb/full"
     features: DISTSFeatures
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def prepare(self, weights_folder: str | None) -> None:
         """Load the network; see `Metric.prepare`."""
         self.features = load_dists(weights_folder)

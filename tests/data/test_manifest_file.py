@@ -368,7 +368,7 @@ class TestBadFiles:
     def test_no_file_and_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no such file"):
             read_manifest(tmp_path / "a.manifest")
-        with pytest.raises(DataError, match="cannot be opened"):
+        with pytest.raises(DataError, match="is a folder; give the file in it"):
             read_manifest(tmp_path)
 
     def test_a_file_of_another_kind(self, tmp_path: Path) -> None:

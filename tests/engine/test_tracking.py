@@ -77,7 +77,7 @@ def weights_of(options):
 def test_tensorboard_gets_scalars_and_pictures(tmp_path):
     run = RunInfo(tmp_path, 10, SimpleNamespace(name="run"))
     for folder, place in ((None, tmp_path / "tb_logger"), (str(tmp_path / "all"), tmp_path / "all" / "run")):
-        board = TensorBoardTracker(run, folder=folder)
+        board = TensorBoardTracker(run=run, folder=folder)
         board.scalars({"loss/l1": 0.5, "lr/net_g": 1e-3}, 11)
         board.picture("faces", np.zeros((8, 8, 3), np.uint8), 11)
         board.close()
@@ -158,7 +158,7 @@ def test_a_folder_that_takes_no_events_is_a_warning(tiny, tmp_path, caplog):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # of its writer's thread
 def test_a_full_disk_under_tensorboard_is_one_warning(tmp_path, monkeypatch, caplog):
     run = RunInfo(tmp_path, 0, SimpleNamespace(name="run"))
-    tracker = TensorBoardTracker(run)
+    tracker = TensorBoardTracker(run=run)
     writer = tracker._writer._get_file_writer().event_writer._async_writer._writer
 
     def full(data):

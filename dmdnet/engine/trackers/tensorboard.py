@@ -25,7 +25,7 @@ class TensorBoardTracker(Tracker):
     shows_pictures = True
 
     def __init__(
-        self, run: Runtime[RunInfo], *, folder: str | None = None, flush_s: Annotated[int, Field(gt=0)] = 30
+        self, *, run: Runtime[RunInfo], folder: str | None = None, flush_s: Annotated[int, Field(gt=0)] = 30
     ) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and only wanted here
 
