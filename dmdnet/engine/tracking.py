@@ -117,7 +117,7 @@ def wanted_trackers(options: LoggerOptions) -> dict[str, tuple[Sequence[str], Ma
     """Return what an option file asks for: name -> the modules that it needs, and how it is made."""
     wanted: dict[str, tuple[Sequence[str], Maker]] = {"history": ((), ScalarHistory)}
     if options.use_tb_logger:
-        wanted["tensorboard"] = ((), TensorBoardTracker)
+        wanted["tensorboard"] = ((), lambda run: TensorBoardTracker(run=run))
     if options.wandb is not None:
         settings = options.wandb
         wanted["wandb"] = (WandbTracker.packages, lambda run: WandbTracker(run, settings))
