@@ -1,4 +1,4 @@
-"""`python -m dmdnet bench data`: how fast the data path is on this machine."""
+"""`python -m dmdnet bench`: how fast the data path, a training step and the metrics are on this machine."""
 
 from __future__ import annotations
 

@@ -54,7 +54,10 @@ class LPIPSFeatures(nn.Module):
 
     def forward(self, image_BCHW: Tensor) -> list[Tensor]:
         """Return the features of each layer, of length 1 at each place, float32; RGB pictures in [-1, 1]."""
-        return [_unit_length(features.float()) for features in self.trunk(self.scale(image_BCHW))]
+        image_BCHW = self.scale(image_BCHW)
+        if image_BCHW.device.type == "cpu":  # in the order that its convolutions like
+            image_BCHW = image_BCHW.contiguous(memory_format=torch.channels_last)
+        return [_unit_length(features.float()) for features in self.trunk(image_BCHW)]
 
     def distance(self, pred: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
         """Return the distance of two pictures by their features, (B,) float32."""

@@ -23,7 +23,7 @@ def lpips_maps(recipe: str, features: LPIPSFeatures, inputs: MetricInput) -> lis
         DataError: there is no target, or the two do not fit.
     """
     if features not in inputs.pred_memo:
-        inputs.pred_memo[features] = compare_in_parts(recipe, features, inputs, _picture, features.distance_maps)
+        inputs.pred_memo[features] = compare_in_parts(recipe, features, inputs, to_float, features.distance_maps)
     found: list[Tensor] = inputs.pred_memo[features]
     return found
 
@@ -45,9 +45,3 @@ def mean_over_mask(maps: list[Tensor], mask_BHW: Tensor) -> Tensor:
         for distance_Bhw in maps
     ]
     return masked_mean(torch.stack(planes).sum(dim=0).double(), mask_BHW)
-
-
-def _picture(picture_BCHW: Tensor) -> Tensor:
-    """Return float32 RGB in [-1, 1], the range that LPIPS was made for; on a CPU in the order its convolutions like."""
-    image = to_float(picture_BCHW)
-    return image.contiguous(memory_format=torch.channels_last) if image.device.type == "cpu" else image

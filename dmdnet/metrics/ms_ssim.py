@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from dmdnet.metrics.base import Metric, MetricInput
 from dmdnet.metrics.gaussian import WINDOW, ssim_parts
+from dmdnet.metrics.parts import in_parts
 from dmdnet.metrics.regions import Color, as_color, pair, recipe_name
 from dmdnet.metrics.ssim import check_side
 from dmdnet.registry import METRICS
@@ -38,11 +39,15 @@ class MSSSIM(Metric):
         """Return similarities (B,), in [0, 1]; see `Metric.forward`."""
         pred_BCHW, target_BCHW = pair(self.recipe, inputs)
         check_side(self.recipe, pred_BCHW, self.smallest_side)
-        return ms_ssim(as_color(pred_BCHW, self.color), as_color(target_BCHW, self.color)).mean(dim=1)
+        return in_parts(self._mean_of_channels, pred_BCHW, target_BCHW)
+
+    def _mean_of_channels(self, pred_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
+        pictures = (as_color(picture_BCHW, self.color).float() for picture_BCHW in (pred_BCHW, target_BCHW))
+        return ms_ssim(*pictures).double().mean(dim=1)
 
 
 def ms_ssim(first_BCHW: Tensor, second_BCHW: Tensor) -> Tensor:
-    """Return equation 7 of the paper for each channel of two float64 pictures in [0, 255], (B,C)."""
+    """Return equation 7 of the paper for each channel of two float32 pictures in [0, 255], (B,C)."""
     factors = []
     for scale, exponent in enumerate(EXPONENTS):
         if scale:

@@ -1,23 +1,34 @@
-"""Comparing pictures by the features of a network, in parts of the batch that the machine can hold.
+"""Comparing pictures in parts of the batch that the machine can hold, on a CPU on all of its cores.
 
 Shapes: B batch, C channels, H W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dmdnet.metrics.base import MetricInput
 from dmdnet.metrics.regions import pair
+from dmdnet.ops.cores import on_all_cores
 from dmdnet.ops.precision import full_float32_products
 
-# On a device; at 512 pixels LPIPS holds about 0.5 GB a picture
+# At 512 pixels LPIPS holds about 0.5 GB a picture
 _PICTURES_AT_A_TIME = 8
-# Features of targets that are kept for the next method's answers to the same batch; beyond it they are made again.
+# Features of targets that are kept for the next method's answers to the same batch; others are made again.
 KEPT_BYTES = 2**30
+
+
+@torch.no_grad()
+def in_parts(function: Callable[..., Tensor], *batches: Tensor) -> Tensor:
+    """Return `function(*batches)`, (B,...), where every row is of its own: picture by picture on all cores of a CPU,
+    whole on a device."""
+    if batches[0].device.type != "cpu":
+        return function(*batches)
+    return torch.cat(on_all_cores(lambda part: function(*(batch[part] for batch in batches)), _parts(batches[0])))
 
 
 @torch.no_grad()
@@ -43,15 +54,21 @@ def compare_in_parts(
     pred_BCHW, target_BCHW = pair(recipe, inputs)
     parts = _parts(pred_BCHW)
     kept = inputs.target_memo.setdefault(network, {})
+    on_cpu = pred_BCHW.device.type == "cpu"
+    each = on_all_cores if on_cpu else _one_by_one
+    together = min(torch.get_num_threads(), _PICTURES_AT_A_TIME) if on_cpu else 1
     found = []
     with full_float32_products(pred_BCHW.device):
-        for part in parts:
-            target = kept.get(part.start)
-            if target is None:
-                target = network(picture(target_BCHW[part]))
-                if _bytes(target) * len(parts) <= KEPT_BYTES:
-                    kept[part.start] = target
-            found.append(compare(network(picture(pred_BCHW[part])), target))
+        for first in range(0, len(parts), together):
+            now = parts[first : first + together]
+            new = [part for part in now if part.start not in kept]
+            pictures_in = [target_BCHW[part] for part in new] + [pred_BCHW[part] for part in now]
+            features = each(lambda pictures: network(picture(pictures)), pictures_in)
+            targets = kept | {part.start: target for part, target in zip(new, features, strict=False)}
+            if sum(map(_bytes, targets.values())) <= KEPT_BYTES:
+                kept.update(targets)
+            pairs = [(pred, targets[part.start]) for pred, part in zip(features[len(new) :], now, strict=True)]
+            found += each(lambda pair: compare(*pair), pairs)
     return [torch.cat(rows) for rows in zip(*found, strict=True)]
 
 
@@ -60,6 +77,10 @@ def _parts(pictures_BCHW: Tensor) -> list[slice]:
     count = len(pictures_BCHW)
     step = 1 if pictures_BCHW.device.type == "cpu" else _PICTURES_AT_A_TIME
     return [slice(start, start + step) for start in range(0, count, step)]
+
+
+def _one_by_one(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    return [function(item) for item in items]
 
 
 def _bytes(features: list[Tensor]) -> int:

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from dmdnet.metrics.base import Metric, MetricInput
+from dmdnet.metrics.parts import in_parts
 from dmdnet.metrics.regions import NO_BOXES, Color, Region, as_color, masked_mean, pair, recipe_name, region_mask
 from dmdnet.registry import METRICS
 
@@ -44,8 +45,19 @@ class PSNR(Metric):
         """Return dB (B,), in [0, 120]; see `Metric.forward`."""
         pred_BCHW, target_BCHW = pair(self.recipe, inputs)
         mask = region_mask(self.recipe, self.region, inputs.boxes_B44, pred_BCHW, self.crop_border)
-        error = as_color(pred_BCHW, self.color) - as_color(target_BCHW, self.color)
-        return psnr_of_mse(masked_mean(error.square(), mask))
+        return psnr_of_mse(in_parts(self._mean_squared_error, pred_BCHW, target_BCHW, mask))
+
+    def _mean_squared_error(
+        self, pred_BCHW: torch.Tensor, target_BCHW: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        return masked_mean(squared_error(as_color(pred_BCHW, self.color), as_color(target_BCHW, self.color)), mask)
+
+
+def squared_error(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return the squared difference of each pixel; of uint8 pictures as float32, which is exact."""
+    if first.dtype == torch.uint8:
+        return (first.to(torch.int16) - second.to(torch.int16)).to(torch.float32).square_()
+    return (first - second).square_()
 
 
 def psnr_of_mse(mse_B: torch.Tensor) -> torch.Tensor:

@@ -60,14 +60,14 @@ def check_picture(recipe: str, role: str, picture_BCHW: torch.Tensor) -> None:
 
 
 def as_color(picture_BCHW: torch.Tensor, color: Color) -> torch.Tensor:
-    """Return float64 RGB in [0, 255], or luma (B,1,H,W) in [16, 235].
+    """Return the RGB as it is, uint8, or luma (B,1,H,W), float64 in [16, 235].
 
     Luma is that of ITU-R BT.601 for 8-bit video, as used throughout the restoration literature and not rounded:
     Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255.
     """
-    picture = picture_BCHW.to(torch.float64)
     if color == "rgb":
-        return picture
+        return picture_BCHW
+    picture = picture_BCHW.to(torch.float64)
     weights = picture.new_tensor([65.481, 128.553, 24.966]) / 255.0
     return 16.0 + (picture * weights[:, None, None]).sum(dim=1, keepdim=True)
 
@@ -109,7 +109,7 @@ def region_mask(
 
 def masked_mean(values_BCHW: torch.Tensor, mask_BHW: torch.Tensor) -> torch.Tensor:
     """Return the mean over channels and the pixels of the mask, (B,); NaN where the mask is empty."""
-    total = (values_BCHW * mask_BHW[:, None]).sum(dim=(1, 2, 3))
+    total = (values_BCHW * mask_BHW[:, None]).sum(dim=(1, 2, 3), dtype=torch.float64)
     count = mask_BHW.sum(dim=(1, 2)) * values_BCHW.shape[1]
     return torch.where(count > 0, total / count.clamp(min=1), torch.nan)
 

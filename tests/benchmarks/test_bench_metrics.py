@@ -17,9 +17,10 @@ def test_the_loop_and_ours_agree(tmp_path, capsys, monkeypatch):
     result = json.loads(figures.read_text())
     assert result["pictures"] == 24
     assert result["largest_difference"]["psnr"] < 1e-9
-    assert result["largest_difference"]["ssim"] < 1e-9
+    assert result["largest_difference"]["ssim"] < 1e-6
     assert result["largest_difference"]["lpips"] < 1e-5
-    assert result["ratio"] == pytest.approx(result["loop_ms"] / result["ours_ms"], rel=0.01)
+    for times in (result["one_method"], result["several_methods"]):
+        assert times["ratio"] == pytest.approx(times["loop_ms"] / times["ours_ms"], rel=0.01)
     text = out.read_text()
     assert text == capsys.readouterr().out
     assert "weights are drawn" in text
