@@ -7,9 +7,11 @@ past that did not happen.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ NAME = "validation.jsonl"
 SCALARS = "scalars.jsonl"
 _BACK = "back_to"
 _DIGITS = 6
+_WAITING = 1000  # reports of a disk that takes none; some kilobytes each
 logger = logging.getLogger(__name__)
 
 
@@ -40,18 +43,53 @@ def read_validations(folder: Path) -> dict[int, dict[str, float]]:
 
 
 class ScalarHistory(Tracker):
-    """The tracker that every run has: `scalars.jsonl`."""
+    """The tracker that every run has: `scalars.jsonl`.
+
+    A disk that takes no line is one warning. The reports wait in memory, the last `_WAITING` of them, for the next
+    attempt, which comes with the next report and at the end; what is lost is said then.
+    """
 
     def __init__(self, run: RunInfo) -> None:
         self._path = run.folder / SCALARS
         if run.iteration == 0:
-            self._path.unlink(missing_ok=True)
-        _append(self._path, {_BACK: run.iteration})
+            with contextlib.suppress(OSError):  # the line below makes void what is left
+                self._path.unlink(missing_ok=True)
+        self._return: list[dict[str, Any]] = [{_BACK: run.iteration}]
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=_WAITING)
+        self._pushed_out = 0
+        self._failing = False
+        self._write()
 
     def scalars(self, values: Mapping[str, float], iteration: int) -> None:
-        """Add a line."""
+        """Add a line, or keep it for the next attempt."""
         rounded = {name: float(f"{value:.{_DIGITS}g}") for name, value in values.items()}
-        _append(self._path, {"iteration": iteration, "values": rounded})
+        self._pushed_out += len(self._waiting) == _WAITING
+        self._waiting.append({"iteration": iteration, "values": rounded})
+        self._write()
+
+    def close(self) -> None:
+        """Write what waits, or say that it is lost."""
+        if not self._return and not self._waiting:
+            return
+        self._write()
+        lost = self._pushed_out + len(self._waiting)
+        if lost:
+            logger.warning("%s: %d reports are lost; the log has them", self._path, lost)
+
+    def _write(self) -> None:
+        """Write all that waits: a line of it that was written before a failure comes again, which changes nothing."""
+        try:
+            _append(self._path, *self._return, *self._waiting)
+        except OSError as error:
+            if not self._failing:
+                why = error.strerror or error
+                logger.warning("%s: cannot be written: %s; tried again with every report", self._path, why)
+            self._failing = True
+            return
+        if self._failing:
+            logger.info("%s: is written again; %d reports are lost", self._path, self._pushed_out)
+        self._failing, self._pushed_out, self._return = False, 0, []
+        self._waiting.clear()
 
 
 def read_scalars(folder: Path) -> dict[int, dict[str, float]]:
@@ -66,12 +104,13 @@ def _append_if_possible(path: Path, record: Mapping[str, Any]) -> None:
         logger.warning("%s: cannot be written: %s", path, error.strerror or error)
 
 
-def _append(path: Path, record: Mapping[str, Any]) -> None:
+def _append(path: Path, *records: Mapping[str, Any]) -> None:
+    lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
     with open(path, "ab+") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(end - 1, 0))
-        torn = file.read(1) not in (b"\n", b"")  # by a kill
-        file.write((b"\n" if torn else b"") + json.dumps(record).encode() + b"\n")
+        torn = file.read(1) not in (b"\n", b"")  # by a kill or a full disk
+        file.write((b"\n" if torn else b"") + lines)
 
 
 def _read(path: Path) -> dict[int, dict[str, float]]:

@@ -1,5 +1,6 @@
 """The page of a run."""
 
+import json
 import logging
 import os
 import re
@@ -11,7 +12,7 @@ import yaml
 
 from dmdnet.cli.main import main
 from dmdnet.config import load_options
-from dmdnet.engine import run_report
+from dmdnet.engine import history, run_report
 from dmdnet.engine.checkpoint import CheckpointFolder
 from dmdnet.engine.distributed import World
 from dmdnet.engine.history import SCALARS, ScalarHistory, append_return, append_validation, read_scalars
@@ -123,9 +124,9 @@ def test_an_unfinished_run_of_little_has_a_page(tmp_path):
 
 
 def test_what_a_run_went_back_behind_is_not_in_its_curves(tmp_path):
-    history = ScalarHistory(RunInfo(tmp_path, 0, None))
+    first = ScalarHistory(RunInfo(tmp_path, 0, None))
     for iteration in (1, 2, 3):
-        history.scalars({"loss/a": float(iteration)}, iteration)
+        first.scalars({"loss/a": float(iteration)}, iteration)
     again = ScalarHistory(RunInfo(tmp_path, 1, None))
     again.scalars({"loss/a": 20.0}, 2)
     assert read_scalars(tmp_path) == {1: {"loss/a": 1.0}, 2: {"loss/a": 20.0}}
@@ -133,6 +134,54 @@ def test_what_a_run_went_back_behind_is_not_in_its_curves(tmp_path):
     assert read_scalars(tmp_path) == {}
     append_validation(tmp_path, 3, {"val_a/generic_psnr": 1.0})
     append_return(tmp_path, 1)
+
+
+def failing_disk(monkeypatch, path):
+    """Let appends to `path` write their first 20 bytes and fail while the returned switch is on."""
+    switch = {"full": True}
+    usual = history._append
+
+    def append(place, *records):
+        if switch["full"] and place == path:
+            with open(place, "ab") as file:
+                file.write(b"".join(json.dumps(record).encode() + b"\n" for record in records)[:20])
+            raise OSError(28, "No space left on device")
+        usual(place, *records)
+
+    monkeypatch.setattr(history, "_append", append)
+    return switch
+
+
+def test_numbers_of_a_full_disk_are_written_when_there_is_room_again(tmp_path, monkeypatch, caplog):
+    first = ScalarHistory(RunInfo(tmp_path, 0, None))
+    for iteration in (1, 2, 3):
+        first.scalars({"loss/a": float(iteration)}, iteration)
+    disk = failing_disk(monkeypatch, tmp_path / SCALARS)
+    with caplog.at_level(logging.INFO, "dmdnet"):
+        again = ScalarHistory(RunInfo(tmp_path, 1, None))  # it cannot even say that it goes back
+        again.scalars({"loss/a": 20.0}, 2)
+        disk["full"] = False
+        again.scalars({"loss/a": 40.0}, 4)
+        again.scalars({"loss/a": 50.0}, 5)
+        again.close()
+    values = {iteration: terms["loss/a"] for iteration, terms in read_scalars(tmp_path).items()}
+    assert values == {1: 1.0, 2: 20.0, 4: 40.0, 5: 50.0}
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "is written again; 0 reports are lost" in caplog.text
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_numbers_that_a_full_disk_costs_are_counted(tmp_path, monkeypatch, caplog, recovers):
+    monkeypatch.setattr(history, "_WAITING", 3)
+    disk = failing_disk(monkeypatch, tmp_path / SCALARS)
+    with caplog.at_level(logging.INFO, "dmdnet"):
+        run = ScalarHistory(RunInfo(tmp_path, 0, None))
+        for iteration in range(1, 6):
+            run.scalars({"loss/a": 1.0}, iteration)
+        disk["full"] = not recovers
+        run.close()
+    assert list(read_scalars(tmp_path)) == ([3, 4, 5] if recovers else [])
+    assert f"{2 if recovers else 5} reports are lost" in caplog.records[-1].getMessage()
 
 
 def test_a_page_that_cannot_be_made_is_a_warning(tmp_path, caplog, monkeypatch):

@@ -149,8 +149,9 @@ def test_a_folder_that_takes_no_events_is_a_warning(tiny, tmp_path, caplog):
     (root / "scalars.jsonl").mkdir()
     with caplog.at_level(logging.INFO, "dmdnet"):
         train(options)
-    history, board = warnings(caplog)
-    assert history.startswith("tracker history: ")
+    history, board, lost = warnings(caplog)
+    assert "scalars.jsonl: cannot be written: " in history
+    assert "scalars.jsonl: 2 reports are lost" in lost
     assert board.startswith("tracker tensorboard: ")
     assert weights_of(options)
 
