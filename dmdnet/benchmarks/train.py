@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dmdnet.benchmarks.plain_loop import plain_loop
 from dmdnet.benchmarks.timing import machine
-from dmdnet.benchmarks.train_variants import PLAIN, variants
+from dmdnet.benchmarks.train_variants import PLAIN, SWITCHES, variants
 from dmdnet.config.options import Options
 from dmdnet.data.batch import FaceBatch
 from dmdnet.data.loading import build_dataset, build_loader
@@ -78,10 +78,15 @@ def run_train_benchmark(
         say: is told what is being measured.
 
     Raises:
-        ConfigError: the options are not for training.
+        ConfigError: the options are not for training, or no way has a name of `leave_out`.
     """
     if options.train is None or "train" not in options.datasets:
         raise ConfigError(f"{options.name}: bench train needs an option file with 'train' and 'datasets.train'")
+    for name in leave_out:
+        if name not in (known := (*SWITCHES, BY_HAND)):
+            raise ConfigError(
+                f"bench train --without: no way is called {name!r}; those that can be left out: {', '.join(known)}"
+            )
     cuda = torch.cuda.is_available() and options.device != "cpu"
     device = torch.device("cuda" if cuda else "cpu")
     torch.backends.cudnn.benchmark = cuda

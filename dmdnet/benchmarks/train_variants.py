@@ -68,12 +68,17 @@ def variants(options: Options, cuda: bool, leave_out: tuple[str, ...] = ()) -> d
 
     A data set's degradation stays where the option file has it, by workers or on the device, but for the way that has
     it on the other side.
+
+    Args:
+        leave_out: names of switches that nothing is to use, neither alone nor with another.
     """
     train = options.datasets["train"].dataset
     used = {
         name: switch
         for name, switch in SWITCHES.items()
-        if name not in leave_out and (cuda or not switch.cuda) and _other_side(train, switch)
+        if not {name, name.partition(",")[0]} & set(leave_out)
+        and (cuda or not switch.cuda)
+        and _other_side(train, switch)
     }
     everything = _OFF
     for switch in used.values():

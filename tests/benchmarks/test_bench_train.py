@@ -70,6 +70,14 @@ def test_variants_change_one_switch_each(option_file):
     )
 
 
+def test_what_is_left_out_is_in_no_way(option_file, capsys):
+    found = variants(load_options(option_file), cuda=True, leave_out=("compile",))
+    assert "bf16" in found
+    assert not any(options.train.compile for options in found.values())
+    assert main(["bench", "train", "-opt", str(option_file), "--without", "compile", "bf61"]) == 2
+    assert "--without: no way is called 'bf61'; those that can be left out: tf32, bf16," in capsys.readouterr().err
+
+
 def test_the_command_measures_every_way_and_writes_both_files(option_file, tmp_path, capsys):
     out, table = tmp_path / "bench.json", tmp_path / "bench.md"
     command = ["bench", "train", "-opt", str(option_file), "--iterations", "2"]
