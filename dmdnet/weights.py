@@ -8,6 +8,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,13 +155,40 @@ def find_weights(name: str, folder: str | os.PathLike[str] | None = None) -> Pat
             f"{path} is missing; it is needed for {entry.needed_by}. Get {entry.source} ({entry.licence}) "
             f"and put it into {path.parent.resolve()}, or name another folder in {WEIGHTS_VARIABLE}"
         )
-    stat = path.stat()
-    if entry.sha256 and not _digest(path, stat.st_size, stat.st_mtime_ns).startswith(entry.sha256):
+    if entry.sha256 and not checksum(path).startswith(entry.sha256):
         raise WeightsError(
             f"{path} is not the published file: its sha256 does not start with {entry.sha256}. "
             f"Delete it and get {entry.source} again"
         )
+    note_used([path])
     return path
+
+
+_used: ContextVar[dict[Path, None] | None] = ContextVar("weights that are used", default=None)
+
+
+@contextmanager
+def used_weights() -> Iterator[dict[Path, None]]:
+    """Collect the weights files that are used inside, as the keys of a dictionary in their order."""
+    files: dict[Path, None] = {}
+    token = _used.set(files)
+    try:
+        yield files
+    finally:
+        _used.reset(token)
+
+
+def note_used(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Tell `used_weights` of files that `find_weights` does not know, such as those of a package."""
+    files = _used.get()
+    if files is not None:
+        files.update(dict.fromkeys(map(Path, paths)))
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file; it is read once per process and version of it."""
+    stat = path.stat()
+    return _digest(path, stat.st_size, stat.st_mtime_ns)
 
 
 def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:

@@ -36,6 +36,7 @@ FLOORS = (
         "tensor_files",
         "html",
         "environment",
+        "wording",
         "basicsr_bridge",
         "__init__",
     ),

@@ -20,6 +20,7 @@ from dmdnet.evaluation.set_run import SetRun
 from dmdnet.evaluation.statistics.summary import SummarySettings
 from dmdnet.metrics import Metric, build_metrics
 from dmdnet.metrics.base import Unavailable
+from dmdnet.wording import counted
 
 T = TypeVar("T")
 _SHOWN = 3
@@ -126,7 +127,7 @@ def _set(
         print(f"cannot be built: {problems[before]}")
         return None
     people = len({identity for identity, _ in one.keys})
-    print(f"{len(one.keys)} pictures of {people} people, {one.dataset.image_size} px")
+    print(f"{counted(len(one.keys), 'picture')} of {counted(people, 'person')}, {one.dataset.image_size} px")
     key = next(key for key, theirs in options.datasets.items() if theirs is entry)
     batch = _tried(problems, lambda: first_batch(options, key, one.dataset))
     for line in () if batch is None else describe_batch(batch):
@@ -158,5 +159,6 @@ def _lacks(dataset: Any, metric: Metric) -> str:
 def _print_plan(options: Options, sets: Sequence[SetRun]) -> None:
     print("\n# plan")
     for one in sets:
-        print(f"{one.entry.name}: {len(one.keys)} pictures x {len(one.columns)} columns ({', '.join(one.columns)})")
+        size = f"{counted(len(one.keys), 'picture')} x {counted(len(one.columns), 'column')}"
+        print(f"{one.entry.name}: {size} ({', '.join(one.columns)})")
     print(f"results go to {Path(options.path.results_root) / options.name}")

@@ -25,6 +25,7 @@ class MetricInfo:
         recipe: what exactly it computes.
         of_set: one number for all pictures together (FID) in place of one for each.
         undefined: why a picture may have no value.
+        weights: SHA-256 of the files that it looks through, by their names.
         unavailable: why it could not be computed at all here, with the remedy; empty where it was.
     """
 
@@ -34,6 +35,7 @@ class MetricInfo:
     of_set: bool = False
     undefined: str = ""
     unavailable: str = ""
+    weights: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

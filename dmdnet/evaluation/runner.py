@@ -26,6 +26,7 @@ from dmdnet.evaluation.records import Evaluation, MetricInfo, PictureRecord, Sam
 from dmdnet.evaluation.restoring import Restored, RestoreFunction
 from dmdnet.evaluation.samples import choose_samples, take_samples
 from dmdnet.evaluation.scoring import Scores, score, target_features
+from dmdnet.files import make_folder
 from dmdnet.images import to_hwc, write_image
 from dmdnet.metrics import Metric, SetMetric
 from dmdnet.metrics.base import Unavailable
@@ -197,7 +198,14 @@ def run_batch(
 def metric_infos(metrics: Mapping[str, Metric], unavailable: Mapping[str, Unavailable]) -> tuple[MetricInfo, ...]:
     """Return what the reports say of the metrics, those first that could be computed."""
     ready = (
-        MetricInfo(name, metric.recipe, metric.higher_is_better, isinstance(metric, SetMetric), metric.undefined)
+        MetricInfo(
+            name,
+            metric.recipe,
+            metric.higher_is_better,
+            isinstance(metric, SetMetric),
+            metric.undefined,
+            weights=metric.checksums(),
+        )
         for name, metric in metrics.items()
     )
     lacking = (
@@ -251,7 +259,7 @@ def _write_pictures(out_dir: Path, set_name: str, batch: FaceBatch, restored: Ma
         for index, status in enumerate(answer.status):
             path = picture_path(out_dir, set_name, column, batch.identities[index], batch.names[index])
             if status == "ok":
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
                 write_image(path, pictures[index])
             else:
                 path.unlink(missing_ok=True)

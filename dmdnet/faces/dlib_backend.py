@@ -55,6 +55,7 @@ class DlibBackend:
         self._dlib = _import_dlib()
         self._hog = self._dlib.get_frontal_face_detector()
         self._predictor = self._dlib.shape_predictor(_model(_LANDMARK_MODEL))
+        self.files = tuple(_model(file) for file in (_LANDMARK_MODEL, _CNN_MODEL, _EMBEDDING_MODEL))
 
     @functools.cached_property
     def _cnn(self) -> Any:

@@ -67,6 +67,7 @@ class FacexlibBackend:
         self.device = _device(device)
         # all three now, so that a missing one is known before an hour of work
         self._paths = {name: find_weights(name, weights) for name in ("retinaface", "awing", "arcface_ir_se50")}
+        self.files = tuple(self._paths.values())
         _facexlib("")
 
     def detect(self, rgb: np.ndarray) -> list[Face]:

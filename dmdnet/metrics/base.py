@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from dmdnet.errors import ConfigError, DataError, WeightsError
 from dmdnet.registry import METRICS, Component
+from dmdnet.weights import checksum, used_weights
 
 Need = Literal["target", "landmarks", "references"]
 
@@ -71,6 +73,7 @@ class Metric(nn.Module, ABC):
         higher_is_better: the direction of the best value.
         needs: what a picture must come with to be scored; without it there is no value.
         undefined: why a picture that comes with all of that may have no value, in a few words; empty if it never is.
+        weights_files: what `prepare` has loaded weights from; `build_metrics` notes it.
         smallest_side: pixels that a picture's shorter side must have.
     """
 
@@ -79,6 +82,7 @@ class Metric(nn.Module, ABC):
     needs: frozenset[Need] = frozenset({"target"})
     undefined: str = ""
     smallest_side: int = 1
+    weights_files: tuple[Path, ...] = ()
 
     def prepare(self, weights_folder: str | None) -> None:
         """Load what the metric needs from the weights folder (None: the usual one).
@@ -87,6 +91,10 @@ class Metric(nn.Module, ABC):
             WeightsError: weights are missing or are not those of this metric; the message says what to do.
             ConfigError: an optional package is not installed.
         """
+
+    def checksums(self) -> dict[str, str]:
+        """Return the SHA-256 of the files that the metric looks through, by their names."""
+        return {path.name: checksum(path) for path in self.weights_files}
 
     @abstractmethod
     def forward(self, inputs: MetricInput) -> Tensor:
@@ -155,11 +163,13 @@ def build_metrics(
     for name, component in components.items():
         metric: Metric = METRICS.build(component)
         try:
-            metric.prepare(weights_folder)
+            with used_weights() as files:
+                metric.prepare(weights_folder)
         except (WeightsError, ConfigError) as error:
             of_set = isinstance(metric, SetMetric)
             unavailable[name] = Unavailable(metric.recipe, metric.higher_is_better, str(error), of_set)
         else:
+            metric.weights_files = tuple(files)
             ready[name] = metric.eval()
     return ready, unavailable
 

@@ -16,6 +16,7 @@ from dmdnet.faces.backend import FaceBackend, find_face, get_backend
 from dmdnet.faces.landmarks import NUM_LANDMARKS
 from dmdnet.images import to_hwc
 from dmdnet.metrics.base import MetricInput
+from dmdnet.weights import note_used
 
 Landmarks = Literal["target", "found"]
 
@@ -32,7 +33,9 @@ def ready_backend(name: str) -> FaceBackend:
         ConfigError: there is none of this name, or its package or weights are missing.
     """
     try:
-        return get_backend(name)
+        backend = get_backend(name)
+        note_used(getattr(backend, "files", ()))  # the back end was perhaps loaded long ago
+        return backend
     except FaceError as error:
         raise ConfigError(str(error)) from error
 

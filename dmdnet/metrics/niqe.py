@@ -18,7 +18,7 @@ from dmdnet.metrics.niqe_features import BLOCK, block_features
 from dmdnet.metrics.regions import as_color, check_picture
 from dmdnet.metrics.ssim import check_side
 from dmdnet.registry import METRICS
-from dmdnet.weights import WEIGHTS, find_weights
+from dmdnet.weights import WEIGHTS, find_weights, note_used
 
 _PRISTINE = "niqe_pristine"  # by the names of dmdnet.weights
 _FEATURES = 36
@@ -76,6 +76,7 @@ def _find_pristine(weights_folder: str | None) -> Path:
     for folder in (package.submodule_search_locations or ()) if package else ():
         path = Path(folder) / "metrics" / WEIGHTS[_PRISTINE].file
         if path.is_file():
+            note_used([path])
             return path
     return find_weights(_PRISTINE, weights_folder)
 

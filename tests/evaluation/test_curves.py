@@ -39,8 +39,10 @@ def test_points_over_different_pictures_say_so():
     assert f"({min(counts)} to {max(counts)};" in curve.caution
     text = DOCUMENTS["tables.md"](RECORDS)
     assert "psnr: the points rest on different pictures" in text
-    same = [replace(record, n=40) for record in RECORDS]
+    same = [replace(record, n=40, pictures="one") for record in RECORDS]
     assert of("references", same)[0].caution == ""
+    as_many = [replace(record, n=40) for record in RECORDS]
+    assert "(40 each, but others;" in of("references", as_many)[0].caution
 
 
 def test_over_severity_a_point_is_a_set():

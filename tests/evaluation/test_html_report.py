@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import DESKTOP, PHONE, Browser, needs_browser, open_browser
+from known_evaluations import made_evaluation
 from made_evaluations import FACTS, evaluation, exhibits
 
 from dmdnet.evaluation.records import Evaluation
+from dmdnet.evaluation.reports import cells
 from dmdnet.evaluation.reports.html_report import REPORT, SetFacts, facts_of, report_page, write_html_report
 from dmdnet.evaluation.reports.html_report.contents import Contents, contents_of
 from dmdnet.evaluation.reports.html_report.facts import names_digest
@@ -89,6 +91,15 @@ def test_a_set_that_nobody_could_read_still_has_a_page() -> None:
     found = evaluation()
     empty = replace(found, pictures=(), methods=(), infos=(), set_values={})
     assert "1 of 1 pictures cannot be read" in words(page_of(empty))
+
+
+def test_what_may_be_beyond_noise_is_called_so_as_in_the_terminal() -> None:
+    found = made_evaluation(people=3)  # so few people that no test can decide
+    records = summarise(found, SETTINGS)
+    assert any(cells.verdict(record) == "maybe" for record in records if record.pair)
+    text = words(report_page([found], records, name="bench", facts=FACTS, exhibits={}))
+    assert re.search(r"p \d\.\d+, maybe", text)
+    assert f"Maybe: {cells.MAYBE_MEANS}." in text
 
 
 def test_dropped_failures_are_named_so() -> None:

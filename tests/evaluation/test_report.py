@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from fake_sets import batch_of, batches, decibels, picture, restore
@@ -11,6 +12,7 @@ from dmdnet.errors import DataError
 from dmdnet.evaluation import Evaluation, PictureRecord, evaluate, summarise
 from dmdnet.evaluation.records import MetricInfo
 from dmdnet.evaluation.reports.cells import best
+from dmdnet.evaluation.reports.documents import DOCUMENTS
 from dmdnet.evaluation.reports.report import summary_json, write_report
 from dmdnet.evaluation.reports.sheet import CAPTION, CELL, GAP, HEADER, Layout, _left, comparison_sheet
 from dmdnet.evaluation.reports.terminal import as_text, print_report
@@ -24,7 +26,7 @@ KEYS = {
     "n", "n_identities", "n_pictures", "n_failed", "coverage", "interval", "failures", "scored_as", "n_no_references",
     "n_undefined", "n_unusable", "pair", "question", "p_value", "p_adjusted", "test", "entry", "mode", "references",
     "references_given", "severity", "published", "group_by", "group", "group_metric", "group_low", "group_high",
-    "seed", "note",
+    "seed", "note", "pictures", "weights",
 }  # fmt: skip
 
 
@@ -199,3 +201,15 @@ def test_sheet_marks_boxes_that_are_missing():
 def test_a_sheet_of_nobody_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         comparison_sheet([])
+
+
+def test_sizes_are_told_in_the_right_number():
+    metrics = (MetricInfo("m", "m@recipe", True),)
+    one = record("input", 0, 20.0)
+    few = summarise(Evaluation("faces", ("input",), metrics, (one,)))
+    assert as_text(few).startswith("faces: 1 picture, 1 person\n")
+    assert "1 picture of 1 person; a picture" in DOCUMENTS["tables.md"](few)
+    none = summarise(Evaluation("faces", ("input",), metrics, (replace(one, values={}),)))
+    assert DOCUMENTS["tables.md"](none).count("1 picture, none of them scored; a picture") == 1
+    assert none[0].pictures == ""
+    assert "ground truth" in none[0].note

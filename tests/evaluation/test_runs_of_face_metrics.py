@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from dataclasses import replace
 
@@ -96,3 +97,14 @@ def test_a_run_with_every_face_metric(out_dir):
     assert records["idd_found"]["n"] == 3
     assert records["ids"]["recipe"] == "ids@w600k_r50/5pt/target-landmarks"
     assert records["deg"]["mean"] is None
+
+
+def test_the_files_that_metrics_look_through_have_checksums(out_dir):
+    sha256 = hashlib.sha256((out_dir.parent.parent / "weights" / "w600k_r50.onnx").read_bytes()).hexdigest()
+    found = {r["metric"]: r["weights"] for r in json.loads((out_dir / "summary.json").read_text())}
+    assert found["ids"]["ids/w600k_r50.onnx"] == sha256
+    assert found["ids_ref"]["ids_ref/w600k_r50.onnx"] == sha256  # the network is shared, the record is its own
+    assert any("shape_predictor" in file for file in found["lmd"])
+    page = (out_dir / "report.html").read_text()
+    assert sha256 in page
+    assert "used by" in page

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dmdnet.evaluation.statistics.summary_record import SummaryRecord
+from dmdnet.wording import counted
 
 NOTHING = "-"
 SIGNIFICANT = 0.05
 MAYBE = "maybe"
+MAYBE_MEANS = "the interval excludes zero, the corrected test does not"
 
 
 def number(value: float | None) -> str:
@@ -71,9 +73,9 @@ def restored(records: Sequence[SummaryRecord]) -> str:
 
 
 def best(records: Sequence[SummaryRecord]) -> SummaryRecord | None:
-    """Return the best of the records of one metric; None where they are of different numbers of pictures."""
+    """Return the best of the records of one metric; None where they are of different pictures."""
     scored = [record for record in records if record.mean is not None]
-    if len({record.n for record in scored}) > 1:
+    if len({(record.n, record.pictures) for record in scored}) > 1:
         return None
     return max(scored, key=lambda r: (r.mean or 0.0) * (1 if r.higher_is_better else -1), default=None)
 
@@ -86,6 +88,19 @@ def computed(records: Sequence[SummaryRecord]) -> list[str]:
 def failures(record: SummaryRecord) -> str:
     """Return the failed pictures by reason, such as `3 no_face, 1 missing`."""
     return ", ".join(f"{count} {reason}" for reason, count in record.failures.items()) or "none"
+
+
+def size(records: Sequence[SummaryRecord], people: str) -> str:
+    """Return how many pictures the set of these means has, and of how many people those are that are scored.
+
+    Args:
+        people: what stands between the two.
+    """
+    pictures = max((record.n_pictures for record in records), default=0)
+    scored = max((record.n_identities for record in records), default=0)
+    return counted(pictures, "picture") + (
+        f"{people}{counted(scored, 'person')}" if scored else ", none of them scored"
+    )
 
 
 def footnotes(means: Sequence[SummaryRecord], *, recipes: bool = True) -> list[str]:
@@ -107,8 +122,7 @@ def footnotes(means: Sequence[SummaryRecord], *, recipes: bool = True) -> list[s
         notes.append(f"{method}: {record.n_failed} failed ({failures(record)}), {how}; the CSV says why")
     unusable = max((record.n_unusable for record in means), default=0)
     if unusable:
-        what = "picture" if unusable == 1 else "pictures"
-        notes.append(f"{unusable} {what} of the set could not be read: no method is scored there")
+        notes.append(f"{counted(unusable, 'picture')} of the set could not be read: no method is scored there")
     if any(0 < record.n < record.n_pictures - record.n_unusable for record in means):
         notes.append("not every picture could be scored by every metric; n in summary.json")
     if any(best(of_metric) is None and any(r.mean is not None for r in of_metric) for of_metric in _by_metric(means)):

@@ -10,6 +10,7 @@ from dmdnet.evaluation.reports import cells
 from dmdnet.evaluation.reports.text_table import latex_table, latex_text, markdown_table, markdown_text
 from dmdnet.evaluation.statistics.curves import Curve, Point, curves
 from dmdnet.evaluation.statistics.summary_record import QUESTIONS, Question, SummaryRecord
+from dmdnet.wording import counted
 
 METRICS_PER_TABLE = 5
 NOT_COMPARABLE = (
@@ -139,7 +140,7 @@ def _published_markdown(means: Sequence[SummaryRecord]) -> list[str]:
 
 
 def _about(table: PublishedTable) -> str:
-    pictures = f"{table.pictures} pictures" if table.pictures else ""
+    pictures = counted(table.pictures, "picture") if table.pictures else ""
     return "; ".join(text for text in (READINGS[table.reading], pictures, table.split, table.note) if text)
 
 
@@ -199,9 +200,8 @@ def _coverage_grid(means: Sequence[SummaryRecord]) -> Grid:
 def _coverage_sentence(means: Sequence[SummaryRecord]) -> str:
     if not means:
         return ""
-    people = max(record.n_identities for record in means)
     failed = "as the degraded input" if means[0].scored_as == "input" else "not at all"
-    return f"{means[0].n_pictures} pictures of {people} people; a picture that a method fails on is scored {failed}."
+    return f"{cells.size(means, ' of ')}; a picture that a method fails on is scored {failed}."
 
 
 def _interval_words(records: Sequence[SummaryRecord]) -> str:

@@ -47,17 +47,13 @@ def tables(records: Sequence[SummaryRecord], width: int = WIDTH) -> RenderableTy
         elif differences:
             parts += [_difference_table(differences), Text()]
             if any(cells.verdict(record) == cells.MAYBE for record in differences):
-                parts.append(
-                    Text(f"{cells.MAYBE}: the interval excludes zero, the corrected test does not", style="dim")
-                )
+                parts.append(Text(f"{cells.MAYBE}: {cells.MAYBE_MEANS}", style="dim"))
         parts += [Text(line, style="dim") for line in cells.footnotes(means)]
         parts.append(Text())
     return Group(*parts)
 
 
 def _mean_tables(set_name: str, records: Sequence[SummaryRecord], width: int) -> list[RenderableType]:
-    people = max((record.n_identities for record in records), default=0)
-    pictures = max((record.n_pictures for record in records), default=0)
     rows = {method: [r for r in records if r.method == method] for method in _distinct(records, "method")}
     best = {metric: cells.best([r for r in records if r.metric == metric]) for metric in cells.computed(records)}
     grid = {(record.method, record.metric): record for record in records}
@@ -68,7 +64,7 @@ def _mean_tables(set_name: str, records: Sequence[SummaryRecord], width: int) ->
         return Text(cells.number(mean), style="bold green" if record is not None and record is best[metric] else "")
 
     last = {method: cells.restored(of_method) for method, of_method in rows.items()}
-    title = f"{set_name}: {pictures} pictures, {people} people"
+    title = f"{set_name}: {cells.size(records, ', ')}"
     return _grids(title, "method", list(rows), list(best), cell, width, ("restored", last))
 
 
@@ -111,9 +107,9 @@ def _grids(
     name_width = min(max(len(first_column), *map(len, rows)), LONGEST_NAME) if rows else len(first_column)
     widths = {column: max(len(column), *(len(cell(row, column)) for row in rows)) for column in columns}
     last_width = max(len(last[0]), *map(len, last[1].values())) + 2 if last else 0
-    found: list[RenderableType] = []
+    found: list[RenderableType] = [Text(title, style="bold")]  # a table's own title is broken at the table's width
     for chunk in _chunks(list(columns), widths, width - name_width - last_width - 4):
-        table = _table(title if not found else "", first_column)
+        table = _table("", first_column)
         for column in chunk:
             table.add_column(column, justify="right", no_wrap=True)
         if last:

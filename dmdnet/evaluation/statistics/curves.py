@@ -18,13 +18,14 @@ X_LABELS: dict[Over, str] = {
 
 @dataclass(frozen=True)
 class Point:
-    """A point with its interval (None: there is none) over `n` pictures."""
+    """A point with its interval (None: there is none) over `n` pictures; `pictures` tells which."""
 
     x: float
     mean: float
     low: float | None
     high: float | None
     n: int
+    pictures: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,14 @@ def _curve(over: Over, set_name: str, records: Sequence[SummaryRecord], lines: t
 
 
 def _caution(lines: Iterable[Line]) -> str:
-    """Say it where points over numbers of references rest on different pictures, the set being one.
-
-    Equal counts are equal pictures in all but odd cases: what takes a picture away (no references, a failure that is
-    dropped, a metric that is not defined there) takes it from all numbers of references alike or from fewer.
-    """
-    counts = sorted({point.n for line in lines for point in line.points})
-    if len(counts) < 2:
+    """Say it where points over numbers of references rest on different pictures, the set being one."""
+    points = [point for line in lines for point in line.points]
+    if len({(point.n, point.pictures) for point in points}) < 2:
         return ""
+    counts = sorted({point.n for point in points})
+    span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]} each, but others"
     return (
-        f"the points rest on different pictures ({counts[0]} to {counts[-1]}; not every picture has references, or a "
+        f"the points rest on different pictures ({span}; not every picture has references, or a "
         "value): compare the paired differences in place of the points"
     )
 
@@ -108,7 +107,7 @@ def _lines(points: Iterable[tuple[str, float | None, SummaryRecord]]) -> tuple[L
     lines: dict[str, dict[float, Point]] = {}
     for name, x, record in points:
         if x is not None and record.mean is not None:
-            point = Point(float(x), record.mean, record.ci_low, record.ci_high, record.n)
+            point = Point(float(x), record.mean, record.ci_low, record.ci_high, record.n, record.pictures)
             lines.setdefault(name, {}).setdefault(point.x, point)
     return tuple(Line(name, tuple(of_x[x] for x in sorted(of_x))) for name, of_x in lines.items())
 

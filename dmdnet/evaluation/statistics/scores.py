@@ -5,11 +5,14 @@ Shape: P pictures that at least one method was scored on, in the order of the ev
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
 
 from dmdnet.evaluation.records import Evaluation, MethodInfo, PictureRecord
+
+_DIGEST = 16  # characters
 
 
 class Scores:
@@ -23,6 +26,7 @@ class Scores:
     def __init__(self, evaluation: Evaluation) -> None:
         self.evaluation = evaluation
         self.keys = list(dict.fromkeys(record.key for record in evaluation.pictures))
+        self._lines = [f"{person}\t{name}\n".encode("utf-8", "backslashreplace") for person, name in self.keys]
         self.identities = [identity for identity, _ in self.keys]
         known = {info.name: info for info in evaluation.infos}
         self.infos = {method: known.get(method) or info_of_mode(method) for method in evaluation.methods}
@@ -53,6 +57,17 @@ class Scores:
                 dtype=np.float64,
             )
         return self._values[method, metric]
+
+    def digest(self, rows_P: np.ndarray, value_R: np.ndarray) -> str:
+        """Return what tells one choice of pictures from another; empty for none.
+
+        Args:
+            rows_P: the pictures of a part, bool.
+            value_R: a value for each of those; NaN where there is none.
+        """
+        rows = np.flatnonzero(rows_P)[~np.isnan(value_R)].tolist()
+        text = b"".join(self._lines[row] for row in rows)
+        return hashlib.sha256(text).hexdigest()[:_DIGEST] if rows else ""
 
     def failed(self, method: str) -> np.ndarray:
         """Return where the method failed, bool (P,)."""

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,8 @@ class _Summary:
             group_metric=part.metric,
             group_low=part.low,
             group_high=part.high,
+            pictures=scores.digest(part.rows_P, value_P),
+            weights=self._weights(methods, metric),
             seed=settings.seed,
             note=_note(metric, found, no_references.all(), self._refused(methods, metric, part)),
             **facts,
@@ -217,6 +220,11 @@ class _Summary:
             if why and here
         ]
         return f"{len(whys)} refused, the first: {whys[0]}" if whys else ""
+
+    def _weights(self, methods: tuple[str, ...], metric: MetricInfo) -> dict[str, str]:
+        infos = [self.scores.infos[method] for method in methods]
+        found = {f"{info.entry or info.name}/{Path(info.source).name}": info.sha256 for info in infos if info.sha256}
+        return found | {f"{metric.name}/{file}": sha256 for file, sha256 in metric.weights.items()}
 
     def _identities(self, part: Part) -> list[str]:
         return [person for person, here in zip(self.scores.identities, part.rows_P.tolist(), strict=True) if here]
@@ -246,9 +254,8 @@ def _note(metric: MetricInfo, found: Interval, no_references: bool, refused: str
             return "no picture has references"
         if refused:
             return refused
-        return "no picture has a value: " + (
-            metric.undefined or "the set lacks what the metric needs (ground truth, landmarks or references)"
-        )
+        lacks = "the set lacks what the metric needs (ground truth, landmarks or references)"
+        return "no picture has a value: " + ", or ".join(part for part in (metric.undefined, lacks) if part)
     few = 2 <= found.n_identities < FEW_IDENTITIES and not math.isnan(found.low)
     return _joined(refused, FEW_NOTE if few else "")
 

@@ -37,6 +37,8 @@ class SummaryRecord:
         mean: the number, of a set metric too; None where there is nothing to average, and `note` says why.
         ci_low, ci_high: None where there is no interval; `interval` says how it was made, or why there is none.
         n: pictures that the number is taken over.
+        pictures: which pictures those are, as the first characters of a SHA-256 of their identities and names: numbers
+            that are equal in it are of the same pictures.
         n_identities: people among them, which is what the interval and the test resample.
         n_pictures: pictures of the set (in a group: of the group), those that nobody could be scored on included.
         n_failed: pictures that the method failed on (for a difference: that either did).
@@ -59,6 +61,8 @@ class SummaryRecord:
         group_by, group: which part of the set: "" for all of it, else what it was divided by and the part's name.
         group_metric: the metric of the degraded input that it was divided by.
         group_low, group_high: the part's range of that.
+        weights: SHA-256 of the files that the number hangs on, by `<entry>/<file>` for the method's network and
+            `<metric>/<file>` for the metric's.
         seed: of the generators behind interval and test.
         note: for the reader: a caution, or why there is no number and what to do about it.
     """
@@ -99,6 +103,8 @@ class SummaryRecord:
     group_metric: str = ""
     group_low: float | None = None
     group_high: float | None = None
+    pictures: str = ""
+    weights: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     note: str = ""
 

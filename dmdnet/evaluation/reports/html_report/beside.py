@@ -10,6 +10,7 @@ from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.reports import cells
 from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.html import Cell, Column, Html, code, details, element, items, join, paragraph, span, table
+from dmdnet.wording import counted
 
 
 def published_blocks(evaluation: Evaluation, records: Sequence[SummaryRecord]) -> list[Html]:
@@ -40,14 +41,14 @@ def _ours(evaluation: Evaluation, records: Sequence[SummaryRecord]) -> Html:
     return _source(
         "This run",
         "",
-        [f"{evaluation.n_pictures:,} pictures; failures {_failed_as(evaluation)}"],
+        [f"{counted(evaluation.n_pictures, 'picture')}; failures {_failed_as(evaluation)}"],
         table(columns, rows, label="This run", sortable=False),
         _recipes({name: metrics[name].recipe for name in names}, frozenset()),
     )
 
 
 def _theirs(one: PublishedTable, ours: set[str]) -> Html:
-    facts = [part for part in (one.split, f"{one.pictures:,} pictures" if one.pictures else "", one.note) if part]
+    facts = [part for part in (one.split, counted(one.pictures, "picture") if one.pictures else "", one.note) if part]
     rows = [
         (_method(one, method), *(Cell(one.cell(method, metric)) for metric in one.metrics)) for method in one.numbers
     ]
@@ -72,7 +73,7 @@ def _source(title: str, reading: str, facts: Sequence[str], numbers: Html, recip
 
 def _method(one: PublishedTable, method: str) -> Cell:
     row = next(iter(one.numbers[method].values()))
-    dropped = f"{row.dropped} failed pictures left out" if row.dropped else ""
+    dropped = f"{counted(row.dropped, 'failed picture')} left out" if row.dropped else ""
     return Cell(method, below="; ".join(part for part in (row.note, dropped) if part))
 
 

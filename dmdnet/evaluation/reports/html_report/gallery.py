@@ -9,6 +9,7 @@ from dmdnet.evaluation.exhibits import ROLES, Exhibit
 from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.reports.html_report.plots import Kinds
 from dmdnet.html import Html, Shown, compare, element, format_number, grid, paragraph, picture, span
+from dmdnet.wording import counted
 
 REFERENCE_WIDTH = 112
 WORDS = {"best": "Best", "median": "Median", "worst": "Worst"}
@@ -24,9 +25,9 @@ def gallery(evaluation: Evaluation, exhibits: Sequence[Exhibit], width: int) -> 
         return []
     choice = exhibits[0].choice
     told = (
-        f"Chosen by {choice.metric} of {choice.method} alone, among the {choice.of:,} pictures that it restored. Move "
-        "the line by pointer or arrow keys; choose a picture below to have it right of it, with Shift left of it. "
-        f"Numbers: {choice.metric}."
+        f"Chosen by {choice.metric} of {choice.method} alone, among the {counted(choice.of, 'picture')} that it "
+        "restored. Move the line by pointer or arrow keys; choose a picture below to have it right of it, with Shift "
+        f"left of it. Numbers: {choice.metric}."
     )
     cards = [_card(evaluation, exhibit, width) for role in ROLES for exhibit in exhibits if exhibit.choice.role == role]
     return [paragraph(told, quiet=True), grid(*cards)]

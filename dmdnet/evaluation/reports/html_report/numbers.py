@@ -10,6 +10,7 @@ from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.reports import cells
 from dmdnet.evaluation.statistics.summary_record import QUESTIONS, SummaryRecord
 from dmdnet.html import Cell, Column, Html, details, items, paragraph, table
+from dmdnet.wording import counted
 
 MOST_ROWS = 200
 REASONS = {
@@ -81,6 +82,8 @@ def differences(records: Sequence[SummaryRecord]) -> list[Html]:
         "Picture by picture, over pictures that both were scored on; with 95% intervals and p-values corrected for the "
     )
     told += "number of pairs. Green: better, red: worse, where the corrected p is at most 0.05."
+    if any(cells.verdict(record) == cells.MAYBE for record in found):
+        told += f" {cells.MAYBE[:1].upper()}{cells.MAYBE[1:]}: {cells.MAYBE_MEANS}."
     more = [details("How the tests were made", items(*tests))] if tests else []
     return [paragraph(told, quiet=True), *blocks, *more]
 
@@ -149,7 +152,7 @@ def _mean_cell(record: SummaryRecord | None, best: SummaryRecord | None) -> Cell
         below=", ".join(part for part in (bounds, scored) if part),
         sort=record.mean,
         style="best" if record is best else "",
-        hint=f"{record.recipe}; {record.n:,} pictures of {record.n_identities:,} people. {record.interval}",
+        hint=f"{record.recipe}; {_counts(record)}. {record.interval}",
     )
 
 
@@ -159,13 +162,18 @@ def _difference_cell(record: SummaryRecord | None) -> Cell:
     clear = record.p_adjusted is not None and record.p_adjusted <= cells.SIGNIFICANT
     better = (record.mean > 0) == record.higher_is_better
     tested = "" if record.p_adjusted is None else f"p {cells.p_value(record.p_adjusted)}"
+    maybe = cells.MAYBE if cells.verdict(record) == cells.MAYBE else ""
     return Cell(
         _signed(record.mean),
-        below=", ".join(part for part in (_range(record, sign=True), tested) if part),
+        below=", ".join(part for part in (_range(record, sign=True), tested, maybe) if part),
         sort=record.mean,
         style=("best" if better else "worse") if clear else "",
-        hint=f"{record.recipe}; {record.n:,} pictures of {record.n_identities:,} people",
+        hint=f"{record.recipe}; {_counts(record)}",
     )
+
+
+def _counts(record: SummaryRecord) -> str:
+    return f"{counted(record.n, 'picture')} of {counted(record.n_identities, 'person')}"
 
 
 def _range(record: SummaryRecord, *, sign: bool = False) -> str:

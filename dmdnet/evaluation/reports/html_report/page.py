@@ -18,6 +18,7 @@ from dmdnet.evaluation.statistics.curves import curves
 from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.files import write_bytes
 from dmdnet.html import Html, Page, join, subsection
+from dmdnet.wording import counted
 
 REPORT = "report.html"
 MAX_BYTES = 5_000_000
@@ -93,9 +94,5 @@ def report_page(
 def _subtitle(evaluations: Sequence[Evaluation], facts: Facts) -> Html:
     methods = len(dict.fromkeys(method for evaluation in evaluations for method in evaluation.methods))
     pictures = sum(evaluation.n_pictures for evaluation in evaluations)
-    told = f"{_count(methods, 'method')} on {_count(len(evaluations), 'set')}, {_count(pictures, 'picture')}"
+    told = f"{counted(methods, 'method')} on {counted(len(evaluations), 'set')}, {counted(pictures, 'picture')}"
     return join(*(part for part in (told, facts.when) if part), between=" · ")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dmdnet.evaluation.records import Evaluation, MethodInfo, MetricInfo
+from dmdnet.evaluation.records import Evaluation, MetricInfo
 from dmdnet.evaluation.reports.html_report.facts import Facts, SetFacts, names_digest
 from dmdnet.evaluation.statistics.summary_record import SummaryRecord
 from dmdnet.html import Html, code, definitions, details, element, items, paragraph, preformatted, subsection, table
@@ -63,17 +63,20 @@ def _remark(info: MetricInfo) -> str:
 
 
 def _weights(evaluations: Sequence[Evaluation]) -> list[Html]:
-    files: dict[tuple[str, str], list[MethodInfo]] = {}
-    for info in {info.name: info for evaluation in evaluations for info in evaluation.infos}.values():
-        if info.sha256:
-            files.setdefault((info.source, info.sha256), []).append(info)
+    """Return the files of methods and of metrics with their checksums, each once."""
+    files: dict[tuple[str, str], dict[str, None]] = {}
+    for evaluation in evaluations:
+        for info in evaluation.infos:
+            if info.sha256:
+                files.setdefault((info.source, info.sha256), {})[info.name] = None
+    for evaluation in evaluations:
+        for metric in evaluation.metrics:
+            for file, sha256 in metric.weights.items():
+                files.setdefault((file, sha256), {})[metric.name] = None
     if not files:
-        return [paragraph("No method has weights.")]
-    rows = [
-        (code(source), ", ".join(info.name for info in infos), code(sha256))
-        for (source, sha256), infos in files.items()
-    ]
-    return [table(("file", "methods", "SHA-256"), rows, label="Weights", sortable=False)]
+        return [paragraph("No method and no metric has weights.")]
+    rows = [(code(source), ", ".join(users), code(sha256)) for (source, sha256), users in files.items()]
+    return [table(("file", "used by", "SHA-256"), rows, label="Weights", sortable=False)]
 
 
 def _data(evaluation: Evaluation, facts: Facts) -> Html:
