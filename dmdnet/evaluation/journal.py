@@ -152,6 +152,8 @@ def _take(
         return True
     if content["status"] == "ok" and not has_picture(key, column):
         return False
+    if content["reason"] == "unreadable":
+        return False  # a disk that did not answer once may answer now; its file has not changed
     values = {name: float(value) for name, value in content["values"].items()}  # "nan" and "inf" are text there
     record = PictureRecord(
         column, *key, content["references"], content["status"], content["note"], values, content["reason"],

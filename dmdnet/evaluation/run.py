@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -22,7 +23,7 @@ from dmdnet.evaluation.naming import safe_name
 from dmdnet.evaluation.published import check_published_set
 from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.reports.html_report import REPORT, facts_of, write_html_report
-from dmdnet.evaluation.reports.report import SHEET, SUMMARY, write_report
+from dmdnet.evaluation.reports.report import SHEET, SUMMARY, report_files, write_report
 from dmdnet.evaluation.reports.terminal import print_report
 from dmdnet.evaluation.set_run import JOURNAL, SetRun
 from dmdnet.evaluation.statistics.summary import SummarySettings
@@ -33,6 +34,7 @@ from dmdnet.metrics.base import Unavailable
 SHEET_ROWS = 6
 MANY_SETS = 3  # with more, the page shows one picture of each kind instead of two
 MISMATCHES = "mismatches.txt"
+OPTIONS = "options.yml"
 _SHOWN = 3
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
     """
     device = torch.device(device)
     entries = test_entries(options)
-    out_dir = _prepare(options)
+    out_dir = _results_folder(options, entries)
     methods = build_methods(options, device)
     settings = SummarySettings.of_options(options.benchmark, options.manual_seed)
     settings.check([info.name for method in methods for info in method.columns], options.val.metrics)
@@ -154,20 +156,21 @@ def _tell_unusable(evaluation: Evaluation) -> None:
 
 
 def _check_restored(evaluations: Sequence[Evaluation], out_dir: Path) -> None:
-    """Refuse to end as if all were well when a method restored nothing."""
-    lost = sorted(
-        {
-            column
-            for evaluation in evaluations
-            for column in evaluation.methods
-            if all(record.status != "ok" for record in evaluation.of_method(column))
-        }
-    )
-    if lost:
-        raise WeightsError(
-            f"{out_dir}: {', '.join(lost)} restored no picture at all; the reason stands beside each picture in the "
-            "CSV. Look at the weights, the landmarks and the references first"
-        )
+    """Refuse to end as if all were well when a method restored nothing of a set."""
+    lost: dict[str, str] = {}
+    for evaluation in evaluations:
+        kinds = {info.name: info.kind for info in evaluation.infos}
+        for column in evaluation.methods:
+            if all(record.status != "ok" for record in evaluation.of_method(column)):
+                lost.setdefault(column, kinds.get(column, "network"))
+    if not lost:
+        return
+    told = f"{out_dir}: {', '.join(sorted(lost))} restored no picture at all"
+    where = "; the reason stands beside each picture in the CSV"
+    if set(lost.values()) == {"folder"}:
+        raise DataError(f"{told}{where}. Look at the files in its dataroot and at their size first")
+    folders = " and, for results of other tools, at their files" if "folder" in lost.values() else ""
+    raise WeightsError(f"{told}{where}. Look at the weights, the landmarks and the references first{folders}")
 
 
 def test_entries(options: Options) -> list[DatasetOptions]:
@@ -185,19 +188,22 @@ def test_entries(options: Options) -> list[DatasetOptions]:
     return entries
 
 
-def _prepare(options: Options) -> Path:
-    """Return the folder of the results, made and writable."""
+def _results_folder(options: Options, entries: Sequence[DatasetOptions]) -> Path:
+    """Return the folder of the results, which can be written to. It is not made yet: a mistake leaves none behind."""
     out_dir = Path(options.path.results_root) / options.name
     if rank() != 0:
         return out_dir
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    if out_dir.is_dir():
+        for name in (SUMMARY, REPORT, OPTIONS, *report_files(safe_name(entry.name) for entry in entries)):
+            check_writable(out_dir / name)
+        return out_dir
+    there = next(folder for folder in (out_dir, *out_dir.absolute().parents) if os.path.lexists(folder))
+    why = "is not a folder" if not there.is_dir() else "" if os.access(there, os.W_OK | os.X_OK) else "is not writable"
+    if why:
         raise DataError(
-            f"{out_dir}: the folder for the results cannot be made: {error.strerror or error}; "
+            f"{out_dir}: the folder for the results cannot be made: {there} {why}; "
             "set path.results_root to a writable folder"
-        ) from error
-    check_writable(out_dir / SUMMARY)
+        )
     return out_dir
 
 
@@ -206,7 +212,7 @@ def _start_results(options: Options, out_dir: Path) -> None:
     if rank() == 0:
         for name in (SUMMARY, REPORT):
             (out_dir / name).unlink(missing_ok=True)
-        write_bytes(out_dir / "options.yml", to_yaml(options).encode())
+        write_bytes(out_dir / OPTIONS, to_yaml(options).encode())
 
 
 def _print_places(out_dir: Path, entries: list[DatasetOptions]) -> None:

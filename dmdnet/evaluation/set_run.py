@@ -13,7 +13,7 @@ import torch
 
 from dmdnet.config.options import DatasetOptions, Options
 from dmdnet.data.loading import FaceLoader, build_loader
-from dmdnet.data.sampling import batches_of
+from dmdnet.data.sampling import Draw, batches_of
 from dmdnet.errors import DataError
 from dmdnet.evaluation.exhibits import Exhibit, choose, make_exhibits
 from dmdnet.evaluation.findings import Findings, Key, twice
@@ -111,6 +111,7 @@ class SetRun:
         if rank() == 0:
             if self.options.benchmark.resume:
                 kept = read_journal(folder, self.keys, prints, self._has_picture)
+                self._look_again(kept)
             else:
                 shutil.rmtree(folder, ignore_errors=True)
             self._stamped = None, ""
@@ -140,6 +141,25 @@ class SetRun:
                 journal=journal,
                 before=Before(kept, [columns for _, columns in mine]),
             )
+
+    def _look_again(self, kept: Findings) -> None:
+        """Forget of pictures that could not be read before that they could not, where they can now: a disk that did not
+        answer once, with files that have not changed."""
+        for key in list(kept.unusable):
+            records = [(key, column) for column in self.columns if (key, column) in kept.records]
+            if len(records) < len(self.columns) and not self._can_read(key):
+                for place in records:  # of no use without those of the other methods
+                    del kept.records[place]
+                continue
+            del kept.unusable[key]
+
+    def _can_read(self, key: Key) -> bool:
+        record = self.records[key]
+        try:
+            self.dataset[Draw(record, record)]
+        except DataError:
+            return False
+        return True
 
     def sheet(self, evaluation: Evaluation, people: int) -> Evaluation:
         """Return the evaluation with the first picture of each of the first few people. Call it on one rank."""

@@ -18,7 +18,7 @@ from dmdnet.data.batch import FaceBatch
 from dmdnet.data.storage.disk import DiskStorage
 from dmdnet.errors import ConfigError, DataError, MissingFileError
 from dmdnet.evaluation.methods.base import Method, TestSet
-from dmdnet.evaluation.naming import picture_path
+from dmdnet.evaluation.naming import picture_path, safe_name
 from dmdnet.evaluation.records import MethodInfo
 from dmdnet.evaluation.restoring import Failure, Restored, answered
 from dmdnet.image_decoding import IMAGE_SUFFIXES
@@ -41,7 +41,9 @@ class FolderMethod(Method):
     are listed.
 
     Args:
-        dataroot: the folder; `{set}` in it becomes the name of the set.
+        dataroot: the folder; `{set}` in it becomes the name of the set as the option file has it or, where there is no
+            such folder, as folders of our own results have it (`safe_name`: other signs than letters, digits and
+            `_.+=@-` replaced, and a hash).
         suffix: what the tool appends to every name before the dot, such as `_00` or `_out`.
         sets: the names of the sets that it has results of; default: all.
         other_size: what becomes of a picture that has another size than the set's: it counts as `failed`, or is
@@ -97,11 +99,15 @@ class FolderMethod(Method):
         Raises:
             DataError: the folder is missing or has no picture of the set, or two files belong to one picture.
         """
-        root = Path(self.dataroot.replace(SET, test_set.name))
+        root = self._root(test_set.name)
         self._pairing = pair(root, test_set.keys, self.suffix, where=f"methods.{self.entry}.dataroot")
         missing = [key for key in test_set.keys if key not in self._pairing.files]
         lines = [f"{self.entry}: no result for {name} ({identity})" for identity, name in missing]
         return (*lines, *(f"{self.entry}: {root / extra} belongs to no picture" for extra in self._pairing.extra))
+
+    def _root(self, set_name: str) -> Path:
+        named, ours = (Path(self.dataroot.replace(SET, name)) for name in (set_name, safe_name(set_name)))
+        return ours if ours.is_dir() and not named.is_dir() else named
 
     def settings(self, column: str) -> Mapping[str, Any]:
         """Return how files of another size are taken; `stamp` says which files."""

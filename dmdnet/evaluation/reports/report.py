@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from dmdnet.evaluation.naming import safe_name
@@ -59,6 +59,12 @@ def write_report(
     # last, so that a summary means that the rest is there
     write_bytes(out_dir / SUMMARY, _encoded(summary_json(records)))
     return records
+
+
+def report_files(prefixes: Iterable[str]) -> list[str]:
+    """Return the names of the files that `write_report` writes beside the summary, of sets by their safe names."""
+    of_sets = [f"{prefix}_{name}" for prefix in prefixes for name in (PICTURES, IDENTITIES, SHEET)]
+    return [*DOCUMENTS, TABLE, *of_sets]
 
 
 def summary_json(records: Sequence[SummaryRecord]) -> str:
