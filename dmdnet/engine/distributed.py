@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -89,7 +89,7 @@ def processes(
         return
     backend = options.backend if options.backend != "auto" else ("nccl" if place.type == "cuda" else "gloo")
     timeout = timedelta(seconds=options.timeout_s)
-    store, _, _ = next(iter(rendezvous("env://", rank, size, timeout=timeout)))
+    store = _of_this_start(next(iter(rendezvous("env://", rank, size, timeout=timeout)))[0], os.environ)
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     control = torch.distributed.new_group(backend="gloo", timeout=timeout) if backend != "gloo" else None
     pulse = Pulse(store.clone(), rank, size, options.hang_timeout_s, log_folder)
@@ -97,6 +97,17 @@ def processes(
         yield World(rank, size, local_rank, place, control)
     # After an error the group is left to the end of the process: leaving it properly would wait for the other ranks.
     torch.distributed.destroy_process_group()
+
+
+def _of_this_start(store: Any, environment: Mapping[str, str]) -> Any:
+    """Return the part of a store that is of this start of the ranks.
+
+    torchrun's static rendezvous keeps one store over restarts, in which new ranks would find the addresses of dead
+    ones. Several machines may count their restarts differently; there `--rdzv-backend=c10d` gives each start a store.
+    """
+    if environment.get("GROUP_WORLD_SIZE") != "1":
+        return store
+    return torch.distributed.PrefixStore(f"start_{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 def _device(name: str, local_rank: int) -> torch.device:

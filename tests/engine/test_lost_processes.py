@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -50,9 +51,9 @@ def run_of(path):
 
 
 @contextlib.contextmanager
-def launched(path, ranks=2, restarts=0):
+def launched(path, ranks=2, restarts=0, rendezvous="--standalone"):
     """Start torchrun in a process group of its own; give it once the run has a checkpoint."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
+    command = [sys.executable, "-m", "torch.distributed.run", rendezvous, f"--nproc_per_node={ranks}"]
     process = subprocess.Popen(
         [*command, f"--max-restarts={restarts}", "train.py", "-opt", str(path), "--launcher", "pytorch"],
         cwd=ROOT,
@@ -183,6 +184,19 @@ def test_torchrun_restarts_after_each_lost_rank_and_ends_with_the_same_bytes(wri
     assert pair[0].keys() == pair[1].keys()
     assert any("optim_d" in name for name in pair[0])
     assert [name for name in pair[0] if not torch.equal(pair[0][name], pair[1][name])] == []
+
+
+def test_torchrun_restarts_with_its_static_rendezvous(write):
+    """Which keeps one store over all restarts, with what the dead ranks wrote there."""
+    path = write("static", total=30)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with launched(path, restarts=2, rendezvous=f"--master-port={port}") as process:
+        os.kill(children(process.pid)[1], signal.SIGKILL)
+        output = process.communicate(timeout=200)[0]
+        assert process.returncode == 0, output[-3000:]
+    assert output.count("continuing ") == 1
 
 
 def order_of(path, ranks, steps):
