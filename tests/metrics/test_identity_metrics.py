@@ -10,7 +10,7 @@ import pytest
 import skimage.data
 import torch
 from made_onnx import small_recogniser
-from skimage.transform import SimilarityTransform, warp
+from skimage.transform import estimate_transform, warp
 from torch.nn import functional as F
 
 from dmdnet.data.demo_faces import Identity, Shot, draw_face
@@ -77,7 +77,7 @@ def aligned_by_hand(pictures, landmarks, samples):
     chips = []
     for picture, points in zip(to_hwc(pictures), landmarks.double().numpy(), strict=True):
         # pixel centres: a point x of the chip lies at (x + 0.5) * samples - 0.5 of the larger one
-        found = SimilarityTransform.from_estimate(five_points(points), (FIVE + 0.5) * samples - 0.5)
+        found = estimate_transform("similarity", five_points(points), (FIVE + 0.5) * samples - 0.5)
         side = 112 * samples
         large = warp(picture / 255.0, found.inverse, output_shape=(side, side), order=1, mode="edge")
         chips.append(large.reshape(112, samples, 112, samples, 3).mean(axis=(1, 3)))
