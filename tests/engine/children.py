@@ -5,12 +5,14 @@ import signal
 import time
 
 import pytest
+import torch
 
 
 def in_child(work):
     """Run `work` in a forked process, which ends with the code that it returns; return its id."""
     pid = os.fork()
     if pid == 0:
+        torch.set_num_threads(1)  # the threads that this process may have computed on are not in the forked one
         code = 98
         try:
             code = work() or 0

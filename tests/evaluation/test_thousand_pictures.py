@@ -72,13 +72,20 @@ def test_dropping_what_failed_is_another_mean_and_says_so(root: Path, undisturbe
     assert dropped.failed_as == "drop"
 
 
+def die_in_the_eighth_batch(done: int) -> None:
+    if done == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def killed(root: Path, name: str) -> int:
-    """Evaluate in a child that is killed in its eighth batch; return the signal that it died of."""
-    child = os.fork()
-    if child == 0:
-        evaluate_thousand(root, name, lambda done: os.kill(os.getpid(), signal.SIGKILL) if done == 7 else None)
-        os._exit(1)
-    return os.WTERMSIG(os.waitpid(child, 0)[1])
+    """Evaluate in a process that is killed in its eighth batch; return the signal that it died of."""
+    # not forked: where this process has computed on several threads, the first computation of a forked one hangs
+    spawned = torch.multiprocessing.get_context("spawn")
+    child = spawned.Process(target=evaluate_thousand, args=(root, name, die_in_the_eighth_batch), daemon=True)
+    child.start()
+    child.join(300)
+    assert child.exitcode is not None, "the process did not end"
+    return -child.exitcode
 
 
 def test_a_killed_run_goes_on_and_gives_the_same_numbers(root: Path, undisturbed: Evaluation) -> None:
