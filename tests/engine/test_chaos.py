@@ -16,12 +16,13 @@ import signal
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from children import code_of_child
+from children import code_of_child, in_child
 
 from dmdnet.config.options import LoggerOptions
 from dmdnet.engine.checkpoint import CheckpointFolder
@@ -169,10 +170,7 @@ def kill_while_saving(root, trials, numbers, longest):
     folder.save(10, *contents(10, numbers))
     halves, latest = 0, 10
     for _ in range(trials):
-        pid = os.fork()
-        if pid == 0:
-            save_for_ever(root, latest + 1, numbers)
-            os._exit(97)
+        pid = in_child(partial(save_for_ever, root, latest + 1, numbers))
         time.sleep(chance.uniform(0.0, longest))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -180,6 +178,7 @@ def kill_while_saving(root, trials, numbers, longest):
         latest = is_whole(folder, range(latest, 10_000), numbers)
         folder.clean()
         assert len(folder.iterations()) <= 3
+    assert latest > 10, "no process came to save anything"
     return halves
 
 
