@@ -199,7 +199,9 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """
     try:
         state = read_tensors(path)
-    except (OSError, NotTensors) as error:
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be opened: {error.strerror or error}; see to its permissions") from error
+    except NotTensors as error:
         raise WeightsError(f"{path}: not a readable weights file: {error}; download it again") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -18,6 +18,7 @@ import numpy as np
 from dmdnet.data.demo_faces import make_demo_faces
 from dmdnet.errors import DMDNetError
 from dmdnet.images import check_image_target, read_image, write_image
+from dmdnet.wording import counted
 
 _SHEET_ROWS, _SHEET_COLUMNS = 12, 8
 
@@ -71,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DMDNetError as error:
         print(f"make_demo_faces: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"{tree.root}: {tree.pictures} pictures of {options.identities} people, {tree.drawn} drawn now")
+    pictures, people = counted(tree.pictures, "picture"), counted(options.identities, "person")
+    print(f"{tree.root}: {pictures} of {people}, {tree.drawn} drawn now")
     return 0
 
 

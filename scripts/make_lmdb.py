@@ -24,6 +24,7 @@ from dmdnet.data.storage import ListedStorage, LMDBStorage, Storage, open_storag
 from dmdnet.data.storage.natural import natural_key
 from dmdnet.data.storage.parallel import Progress as OnProgress
 from dmdnet.errors import DataError, DMDNetError
+from dmdnet.wording import counted
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     workers=arguments.workers,
                     progress=progress,
                 )
-            print(f"{arguments.source} -> {arguments.target}: {len(storage.list_keys()):,} pictures")
+            print(f"{arguments.source} -> {arguments.target}: {counted(len(storage.list_keys()), 'picture')}")
         if arguments.verify:
             _verify(storage, arguments.workers)
     except DMDNetError as error:
@@ -92,7 +93,7 @@ def _verify(storage: Storage, workers: int) -> None:
         print(defect, file=sys.stderr)
     if defects:
         raise DataError(f"{storage.where('')}: {len(defects)} pictures cannot be used; they are listed above")
-    print(f"{storage.where('')}: {len(storage.list_keys()):,} pictures, all of them whole")
+    print(f"{storage.where('')}: {counted(len(storage.list_keys()), 'picture')}, all of them whole")
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from dmdnet.faces.boxes import COMPONENTS
 from dmdnet.faces.landmarks import NUM_LANDMARKS
 from dmdnet.images import from_hwc
 from dmdnet.registry import DATASETS, DEGRADATIONS, Component, Runtime
+from dmdnet.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -182,10 +183,10 @@ class ReferenceFaceDataset:
         self.max_bad_share = max_bad_share
         self.allow_split_overlap = allow_split_overlap
         logger.info(
-            "%s: %d pictures to restore, %d people to refer to",
+            "%s: %s to restore, %s to refer to",
             self.manifest.origin,
-            len(self),
-            len(self.references.people),
+            counted(len(self), "picture"),
+            counted(len(self.references.people), "person"),
         )
 
     def _check_wrong_people(self, policy: ReferencePolicy) -> None:

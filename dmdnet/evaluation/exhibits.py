@@ -1,7 +1,8 @@
 """Pictures that a report shows: where a method did best, as usual, and worst. Their scores choose them, nobody else.
 
-They are chosen when all scores are known, and made once more for the report: what a run before restored, or another
-rank, is as good a choice as any.
+Where there are no scores (no target, weights of metrics that are missing), every so many-th picture is shown. They are
+chosen when all scores are known, and made once more for the report: what a run before restored, or another rank, is as
+good a choice as any.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from dmdnet.evaluation.methods.base import Method
 from dmdnet.evaluation.records import Evaluation, MethodInfo, MetricInfo, PictureRecord, Sample
 from dmdnet.evaluation.samples import make_samples
 
-Role = Literal["best", "median", "worst"]
+Role = Literal["best", "median", "worst", "unscored"]
 ROLES: tuple[Role, ...] = ("best", "median", "worst")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A picture and why it is shown: its place among all pictures by `metric` of `method`, 1 being the best."""
+    """A picture and why it is shown: its place among all pictures by `metric` of `method`, 1 being the best.
+
+    Unscored: its place by name; `metric` is empty and `value` NaN.
+    """
 
     role: Role
     identity: str
@@ -59,17 +63,17 @@ def lead_metric(evaluation: Evaluation) -> MetricInfo | None:
 def choose(evaluation: Evaluation, each: int = 2) -> tuple[Choice, ...]:
     """Return up to `each` pictures of every role, best first, each of another person while there are enough.
 
-    Only pictures that the method restored itself are chosen: one that stands in for a failed one shows nothing.
+    Where nothing was scored, as many from the first to the last by name. Only pictures that the method restored itself
+    are chosen: one that stands in for a failed one shows nothing.
     """
     method, metric = lead_method(evaluation), lead_metric(evaluation)
-    if method is None or metric is None:
+    if method is None:
         return ()
+    restored = [record for record in evaluation.of_method(method) if record.status == "ok"]
+    scored = [r for r in restored if metric is not None and not math.isnan(r.values.get(metric.name, math.nan))]
+    if metric is None or not scored:
+        return _unscored(sorted(restored, key=lambda record: record.key), each * len(ROLES))
     sign = -1 if metric.higher_is_better else 1
-    scored = [
-        record
-        for record in evaluation.of_method(method)
-        if record.status == "ok" and not math.isnan(record.values.get(metric.name, math.nan))
-    ]
     scored.sort(key=lambda record: (sign * record.values[metric.name], record.key))
     candidates = {role: _candidates(role, len(scored)) for role in ROLES}
     taken: dict[Role, list[int]] = {role: [] for role in ROLES}
@@ -115,6 +119,16 @@ def _candidates(role: Role, count: int) -> list[int]:
         return list(range(count - 1, count - third - 1, -1))
     middle = sorted(range(count), key=lambda index: (abs(2 * index - count + 1), index))
     return middle[:third]
+
+
+def _unscored(records: Sequence[PictureRecord], count: int) -> tuple[Choice, ...]:
+    """Choose `count` records, as far from each other as they can be."""
+    last = len(records) - 1
+    indices = range(len(records)) if last < count else [round(step * last / (count - 1)) for step in range(count)]
+    return tuple(
+        Choice("unscored", one.identity, one.name, one.method, "", math.nan, index + 1, len(records))
+        for index, one in ((index, records[index]) for index in indices)
+    )
 
 
 def _choice(role: Role, record: PictureRecord, metric: MetricInfo, index: int, count: int) -> Choice:

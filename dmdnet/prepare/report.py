@@ -8,6 +8,7 @@ import shlex
 import yaml
 
 from dmdnet.prepare.finish import Summary
+from dmdnet.wording import counted
 
 RECIPE = "options/train_prepared.yml"
 _RECIPE_SIZE = 512
@@ -18,7 +19,8 @@ def describe(summary: Summary) -> str:
     """Return the summary with the command that comes next."""
     how = "sorted by their faces" if summary.sorted_people else "by their folders"
     lines = [
-        f"{summary.photographs} photographs gave {summary.faces} faces of {summary.people} people ({how})",
+        f"{counted(summary.photographs, 'photograph')} gave {counted(summary.faces, 'face')} of "
+        f"{counted(summary.people, 'person')} ({how})",
         "people: " + ", ".join(f"{summary.splits.get(name, 0)} {name}" for name in ("train", "val", "test")),
     ]
     if summary.loose:

@@ -121,7 +121,7 @@ class TestPublishedSplit:
             assert rows
             assert {row.split for row in rows} == {split}
             assert {celebref_split(row.identity) for row in rows} == {split}
-        with pytest.raises(DataError, match=r"none of its 3 people is in the split 'val'"):
+        with pytest.raises(DataError, match=r"none of its people \(3\) is in the split 'val'"):
             CelebRefHQLayout(dataroot_gt=root, split="val").manifest()
 
 

@@ -354,8 +354,11 @@ class TestChecksums:
         stored = write_lmdb(folder, tmp_path / "set.lmdb").root
         data = bytearray((stored / "data.mdb").read_bytes())
         value = folder.read("00001/2.jpg")
-        place = data.index(value) + len(value) // 2
-        data[place] ^= 0x40
+        half = len(value) // 2
+        for place in [
+            match.start() for match in re.finditer(re.escape(value), data)
+        ]:  # what LMDB leaves between its pages is memory that may hold a copy
+            data[place + half] ^= 0x40
         (stored / "data.mdb").write_bytes(bytes(data))
         LMDBStorage(stored).read("00001/2.jpg")  # nobody asked
         found = list(verify(LMDBStorage(stored)))

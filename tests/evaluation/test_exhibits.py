@@ -5,7 +5,7 @@ import pytest
 from made_evaluations import evaluation
 
 from dmdnet.evaluation.exhibits import choose, lead_method, lead_metric
-from dmdnet.evaluation.records import Evaluation, MethodInfo
+from dmdnet.evaluation.records import Evaluation, MethodInfo, MetricInfo
 
 
 def chosen(found: Evaluation, each: int = 2) -> dict[str, list[int]]:
@@ -68,11 +68,23 @@ def test_failed_pictures_stand_for_nothing() -> None:
 
 
 @pytest.mark.parametrize("metrics", [(), evaluation().metrics[3:]])
-def test_nothing_is_chosen_where_no_picture_has_a_number(metrics: tuple) -> None:
-    assert choose(replace(evaluation(), metrics=metrics)) == ()
+def test_where_no_picture_has_a_number_they_are_taken_evenly(metrics: tuple[MetricInfo, ...]) -> None:
+    choices = choose(replace(evaluation(people=20), metrics=metrics))
+    assert [choice.place for choice in choices] == [1, 13, 25, 36, 48, 60]
+    assert {choice.role for choice in choices} == {"unscored"}
+    names = [(choice.identity, choice.name) for choice in choices]
+    assert names == sorted(names)
 
 
-def test_nothing_is_chosen_among_values_that_are_none() -> None:
-    found = evaluation()
+def test_values_that_are_none_are_no_scores() -> None:
+    found = evaluation(people=1)
     none = tuple(replace(record, values=dict.fromkeys(record.values, math.nan)) for record in found.pictures)
-    assert choose(replace(found, pictures=none)) == ()
+    choices = choose(replace(found, pictures=none))
+    assert [(choice.role, choice.place, choice.of) for choice in choices] == [("unscored", n, 3) for n in (1, 2, 3)]
+
+
+def test_nothing_is_shown_where_nothing_was_restored() -> None:
+    found = evaluation(people=1)
+    failed = tuple(replace(record, status="failed") for record in found.pictures)
+    assert choose(replace(found, pictures=failed)) == ()
+    assert choose(replace(found, pictures=failed, metrics=())) == ()

@@ -102,6 +102,13 @@ def test_what_may_be_beyond_noise_is_called_so_as_in_the_terminal() -> None:
     assert f"Maybe: {cells.MAYBE_MEANS}." in text
 
 
+def test_pictures_are_shown_where_no_metric_scored_them() -> None:
+    page = page_of(replace(evaluation(), metrics=()))
+    assert "No metric scored pictures one by one" in words(page)
+    assert "Picture 1 of" in words(page)
+    assert "nan" not in words(page)
+
+
 def test_dropped_failures_are_named_so() -> None:
     assert "left out of its means" in words(page_of(replace(evaluation(), failed_as="drop")))
 

@@ -78,7 +78,9 @@ class CelebRefHQLayout:
         chosen = [row for row in rows if self.split in (None, row.split)]
         if not chosen:
             people = len({row.identity for row in rows})
-            raise DataError(f"{self.root}: none of its {people} people is in the split {self.split!r}; leave split out")
+            raise DataError(
+                f"{self.root}: none of its people ({people}) is in the split {self.split!r}; leave split out"
+            )
         return Manifest.from_rows(chosen, storage=storage, origin=self.root)
 
     def _row(self, key: str) -> Row:

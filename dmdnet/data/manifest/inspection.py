@@ -15,6 +15,7 @@ import numpy as np
 from dmdnet.data.manifest.row import SPLITS, Row
 from dmdnet.data.manifest.table import ARRAY_COLUMNS, Manifest
 from dmdnet.files import write_chunks
+from dmdnet.wording import counted
 
 _ROWS_AT_ONCE = 1000
 _CSV_COLUMNS = (
@@ -27,7 +28,7 @@ _CSV_COLUMNS = (
 def describe_manifest(manifest: Manifest, metadata: Mapping[str, Any], rows: int = 0) -> str:
     """Return counts by split, people, what is known, where it is from, and the first `rows` faces."""
     parts = [
-        f"{manifest.origin}: {len(manifest):,} faces of {len(manifest.identities):,} people",
+        f"{manifest.origin}: {counted(len(manifest), 'face')} of {counted(len(manifest.identities), 'person')}",
         *_origin(metadata),
         "",
         *_splits(manifest),

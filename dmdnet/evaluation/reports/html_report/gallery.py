@@ -1,18 +1,21 @@
-"""Pictures of a set under sliders: the best, the usual and the worst, with the references that were given."""
+"""Pictures of a set under sliders: the best, the usual and the worst, with the references that were given.
+
+Where nothing was scored, some of them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from dmdnet.evaluation.exhibits import ROLES, Exhibit
+from dmdnet.evaluation.exhibits import Choice, Exhibit
 from dmdnet.evaluation.records import Evaluation
 from dmdnet.evaluation.reports.html_report.plots import Kinds
 from dmdnet.html import Html, Shown, compare, element, format_number, grid, paragraph, picture, span
 from dmdnet.wording import counted
 
 REFERENCE_WIDTH = 112
-WORDS = {"best": "Best", "median": "Median", "worst": "Worst"}
+WORDS = {"best": "Best", "median": "Median", "worst": "Worst", "unscored": "Picture"}
 
 
 def gallery(evaluation: Evaluation, exhibits: Sequence[Exhibit], width: int) -> list[Html]:
@@ -23,14 +26,20 @@ def gallery(evaluation: Evaluation, exhibits: Sequence[Exhibit], width: int) -> 
     """
     if not exhibits:
         return []
-    choice = exhibits[0].choice
-    told = (
-        f"Chosen by {choice.metric} of {choice.method} alone, among the {counted(choice.of, 'picture')} that it "
-        "restored. Move the line by pointer or arrow keys; choose a picture below to have it right of it, with Shift "
-        f"left of it. Numbers: {choice.metric}."
+    ordered = sorted(exhibits, key=lambda exhibit: list(WORDS).index(exhibit.choice.role))
+    cards = [_card(evaluation, exhibit, width) for exhibit in ordered]
+    return [paragraph(_explain(exhibits[0].choice), quiet=True), grid(*cards)]
+
+
+def _explain(choice: Choice) -> str:
+    all_of_them = f"the {counted(choice.of, 'picture')} that {choice.method} restored"
+    moving = (
+        "Move the line by pointer or arrow keys; choose a picture below to have it right of it, with Shift left of it."
     )
-    cards = [_card(evaluation, exhibit, width) for role in ROLES for exhibit in exhibits if exhibit.choice.role == role]
-    return [paragraph(told, quiet=True), grid(*cards)]
+    if choice.role == "unscored":
+        return f"No metric scored pictures one by one: these are taken evenly by name from {all_of_them}. {moving}"
+    metric = choice.metric
+    return f"Chosen by {metric} of {choice.method} alone, among {all_of_them}. {moving} Numbers: {metric}."
 
 
 def _card(evaluation: Evaluation, exhibit: Exhibit, width: int) -> Html:
