@@ -24,7 +24,7 @@ def plain_loop(options: Options, device: torch.device) -> tuple[Any, Any, Callab
     assert recipe is not None
     net: Any = build_network(options.network_g, options.manual_seed, device).train()
     convolutions_channels_last(net)
-    losses = build_losses(recipe.losses)
+    losses = [loss.to(device) for loss in build_losses(recipe.losses, options.path.given_weights)]
     adam = recipe.optim_g.options
     optimizer = torch.optim.Adam(net.parameters(), lr=adam["lr"], betas=adam["betas"], fused=True)
     ema = copy.deepcopy(net).requires_grad_(False)

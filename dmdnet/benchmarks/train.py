@@ -6,11 +6,13 @@ import gc
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dmdnet.benchmarks.plain_loop import plain_loop
@@ -27,6 +29,8 @@ from dmdnet.ops.precision import set_matmul_precision
 
 BY_HAND = "hand-written loop"
 AS_BY_HAND = "ours, as by hand"
+# What cannot be had here (float16, a compiler, memory) is no reason to give the rest up.
+_NOT_HERE = (DMDNetError, torch.OutOfMemoryError)
 _KEPT_BATCHES = 4
 _WARM_UP = 2
 _ROUNDS = 5
@@ -42,6 +46,7 @@ class _Contender:
     precision: str = "highest"
     prefetch: bool = False
     settle: Callable[[], None] = lambda: None
+    forget_gradients: Callable[[], None] = lambda: None  # so that ways that wait for their turn hold less memory
     figures: dict[str, Any] = field(default_factory=dict)
     iteration: int = 0
     rounds: list[float] = field(default_factory=list)  # seconds a step
@@ -104,20 +109,26 @@ def run_train_benchmark(
             if dataset not in moved:
                 moved[dataset] = _Data(changed, device)
             ways[name] = _contender(changed, device, moved[dataset])
-        except DMDNetError as error:  # what cannot be had here (float16, memory) is no reason to give the rest up
-            skipped[name] = str(error)
+            ways[name].forget_gradients()
+        except _NOT_HERE as error:
+            ways.pop(name, None)
+            skipped[name] = _reason(error)
+            _check_plain(skipped)
     first = data.kept[0]
     if BY_HAND not in leave_out and options.network_d is None and first.references is not None and not first.pending:
-        ways |= _by_hand(options, device, data)
+        try:
+            ways |= _by_hand(options, device, data)
+        except _NOT_HERE as error:
+            skipped[BY_HAND] = _reason(error)
     say("steps, taking turns ...")
     rounds = min(_ROUNDS, iterations)
-    _take_turns(ways, device, rounds, iterations // rounds)
-    for name, way in ways.items():
-        say(f"{name}: with the loader ...")
-        way.figures |= _with_loader(way, device, iterations)
+    for _ in range(rounds):
+        _each(ways, skipped, lambda way: _take_a_turn(way, device, iterations // rounds))
+    say("with the loader ...")
+    _each(ways, skipped, lambda way: _with_loader(way, device, iterations))
     batch = len(first)
     result = {name: {**_speeds(way, ways[PLAIN], batch), **way.figures} for name, way in ways.items()}
-    if BY_HAND in ways:
+    if AS_BY_HAND in ways and BY_HAND in ways:
         say(f"{AS_BY_HAND}, and {BY_HAND}: step by step ...")
         ours, theirs = _step_by_step((ways[AS_BY_HAND], ways[BY_HAND]), device, pairs := _PAIRS * iterations)
         result[AS_BY_HAND] |= {"time_to_hand_written": round(ours / theirs, 4), "pairs": pairs}
@@ -152,7 +163,10 @@ def _contender(options: Options, device: torch.device, data: _Data) -> _Contende
     held = _start_counting_memory(device)
     model = build_model(options, device)
     recipe = options.train
-    way = _Contender(_step_of(model), data, recipe.matmul_precision, recipe.prefetch, model.settle)
+    networks = list(model.networks().values())
+    way = _Contender(
+        _step_of(model), data, recipe.matmul_precision, recipe.prefetch, model.settle, partial(_forget, networks)
+    )
     way.run(_turns(data.kept), _WARM_UP)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -160,6 +174,11 @@ def _contender(options: Options, device: torch.device, data: _Data) -> _Contende
     if not recipe.compile or device.type == "cuda":
         way.figures["host_reads_per_step"] = _host_reads(way, data.kept, device)
     return way
+
+
+def _forget(networks: list[nn.Module]) -> None:
+    for network in networks:
+        network.zero_grad(set_to_none=True)
 
 
 def _step_of(model: Model) -> Callable[[FaceBatch, int], None]:
@@ -175,8 +194,8 @@ def _by_hand(options: Options, device: torch.device, data: _Data) -> dict[str, _
     assert same.train is not None
     train = same.train.model_copy(update={"optim_g": _fused(same.train.optim_g), "accumulate": 1})
     ours = _contender(same.model_copy(update={"train": train}), device, data)
-    _, _, step = plain_loop(options, device)
-    theirs = _Contender(step, data)
+    net, _, step = plain_loop(options, device)
+    theirs = _Contender(step, data, forget_gradients=partial(_forget, [net]))
     theirs.run(_turns(data.kept), _WARM_UP)
     return {AS_BY_HAND: ours, BY_HAND: theirs}
 
@@ -185,14 +204,33 @@ def _fused(optimizer: Any) -> Any:
     return type(optimizer)(optimizer.type, {**optimizer.options, "implementation": "fused"})
 
 
-def _take_turns(ways: dict[str, _Contender], device: torch.device, rounds: int, steps: int) -> None:
-    for _ in range(rounds):
-        for way in ways.values():
-            _synchronize(device)
-            start = time.perf_counter()
-            way.run(_turns(way.data.kept), steps)
-            _synchronize(device)
-            way.rounds.append((time.perf_counter() - start) / steps)
+def _each(ways: dict[str, _Contender], skipped: dict[str, str], work: Callable[[_Contender], None]) -> None:
+    """Do it for each way; one that cannot go on is moved to `skipped`."""
+    for name, way in list(ways.items()):
+        try:
+            work(way)
+        except _NOT_HERE as error:
+            del ways[name]
+            skipped[name] = _reason(error)
+            _check_plain(skipped)
+        way.forget_gradients()
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _check_plain(skipped: Mapping[str, str]) -> None:
+    if PLAIN in skipped:
+        raise ConfigError(f"bench train: {PLAIN}, to which all is compared, cannot be measured: {skipped[PLAIN]}")
+
+
+def _take_a_turn(way: _Contender, device: torch.device, steps: int) -> None:
+    _synchronize(device)
+    start = time.perf_counter()
+    way.run(_turns(way.data.kept), steps)
+    _synchronize(device)
+    way.rounds.append((time.perf_counter() - start) / steps)
 
 
 def _step_by_step(pair: tuple[_Contender, _Contender], device: torch.device, count: int) -> list[float]:
@@ -210,7 +248,7 @@ def _step_by_step(pair: tuple[_Contender, _Contender], device: torch.device, cou
     return [statistics.median(one) for one in seconds]
 
 
-def _with_loader(way: _Contender, device: torch.device, iterations: int) -> dict[str, float]:
+def _with_loader(way: _Contender, device: torch.device, iterations: int) -> None:
     batches = on_device(way.data.batches, device, way.prefetch)
     way.run(batches, 1)
     _synchronize(device)
@@ -218,7 +256,8 @@ def _with_loader(way: _Contender, device: torch.device, iterations: int) -> dict
     waited = way.run(batches, iterations)
     _synchronize(device)
     elapsed = time.perf_counter() - start
-    return {"with_loader_it_per_s": round(iterations / elapsed, 3), "data_wait_share": round(waited / elapsed, 4)}
+    way.figures["with_loader_it_per_s"] = round(iterations / elapsed, 3)
+    way.figures["data_wait_share"] = round(waited / elapsed, 4)
 
 
 def _speeds(way: _Contender, plain: _Contender, batch: int) -> dict[str, Any]:
@@ -276,7 +315,7 @@ def _host_reads(way: _Contender, kept: list[FaceBatch], device: torch.device) ->
                     way.step(batch, way.iteration)
             finally:
                 torch.cuda.set_sync_debug_mode(before)
-        return sum("synchroniz" in str(item.message) for item in caught) / len(kept)
+        return sum("called a synchronizing CUDA operation" in str(item.message) for item in caught) / len(kept)
     free, finite.free_to_read = finite.free_to_read, lambda verdict: False
     try:
         with _HostReads() as reads:
@@ -307,7 +346,7 @@ def report(result: dict[str, Any]) -> str:
             f"| {way.get('host_reads_per_step', '-')} |"
         )
     ours = result["ways"].get(AS_BY_HAND)
-    if ours is not None:
+    if ours is not None and "time_to_hand_written" in ours:
         lines += [
             "",
             f"A step takes {ours['time_to_hand_written']:.3f} times that of the loop written by hand (the median of "

@@ -110,6 +110,11 @@ class PathOptions(Strict):
     results_root: str = "results"
     weights: str = "weights"
 
+    @property
+    def given_weights(self) -> str | None:
+        """The folder of weights that the option file names; None: the usual one."""
+        return self.weights if "weights" in self.model_fields_set else None
+
 
 class TrainOptions(Strict):
     """The optimisation: losses, optimisers, schedule, EMA.

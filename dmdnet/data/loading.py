@@ -141,7 +141,10 @@ def _handed_over(loader: DataLoader[Any]) -> Iterator[Any]:
             batch = next(batches)
         except StopIteration:
             return
-        except (ConnectionError, EOFError) as error:
+        except (ConnectionError, EOFError, RuntimeError) as error:
+            # a RuntimeError where torch's own thread, which pins memory, found the connection broken
+            if isinstance(error, RuntimeError) and "Pin memory thread exited" not in str(error):
+                raise
             raise DataError(
                 f"a DataLoader worker was killed by signal or ended while it handed over a batch ({error}); where the "
                 "system was short of memory, lower num_worker_per_gpu or prefetch_factor. The same command goes on"

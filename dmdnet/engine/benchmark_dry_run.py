@@ -15,11 +15,11 @@ from dmdnet.errors import ConfigError, DMDNetError
 from dmdnet.evaluation.methods.base import Method
 from dmdnet.evaluation.methods.building import build_method, build_methods, check_columns
 from dmdnet.evaluation.published import check_published_set
-from dmdnet.evaluation.run import set_run_of, test_entries, weights_folder_of
+from dmdnet.evaluation.run import set_run_of, test_entries
 from dmdnet.evaluation.set_run import SetRun
 from dmdnet.evaluation.statistics.summary import SummarySettings
 from dmdnet.metrics import Metric, build_metrics
-from dmdnet.metrics.base import Unavailable
+from dmdnet.metrics.base import Unavailable, picture_metrics
 from dmdnet.wording import counted
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def dry_run_benchmark(options: Options) -> None:
     settings = SummarySettings.of_options(options.benchmark, options.manual_seed)
     columns = [info.name for method in methods for info in method.columns]
     if not problems:  # else a column may be missing for a reason that is named already
-        _tried(problems, lambda: settings.check(columns, options.val.metrics))
+        _tried(problems, lambda: settings.check(columns, picture_metrics(options.val.metrics)))
     sets = [_set(options, entry, methods, metrics, problems) for entry in entries]
     _print_plan(options, [one for one in sets if one is not None])
     if problems:
@@ -95,7 +95,7 @@ def _metrics(options: Options, problems: list[str]) -> tuple[dict[str, Metric], 
     for name, component in options.val.metrics.items():
         built = _tried(
             problems,
-            lambda one={name: component}: build_metrics(one, weights_folder_of(options)),  # type: ignore[misc]
+            lambda one={name: component}: build_metrics(one, options.path.given_weights),  # type: ignore[misc]
         )
         if built is None:
             print(f"{name}: cannot be built: {problems[-1]}")

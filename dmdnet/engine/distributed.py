@@ -38,11 +38,6 @@ class World:
         """Whether this process writes the files."""
         return self.rank == 0
 
-    def barrier(self) -> None:
-        """Wait for all ranks."""
-        if self.size > 1:
-            torch.distributed.barrier(group=self.control)
-
     def highest(self, value: int) -> int:
         """Return the largest `value` of all ranks, on every rank."""
         if self.size == 1:
@@ -81,20 +76,26 @@ def processes(
         ConfigError: the environment does not fit the launcher, or there is no such device.
     """
     rank, size, local_rank = _place(launcher, os.environ)
-    place = _device(device, local_rank)
+    place = _device(device, local_rank, launcher)
     if place.type == "cuda":
         torch.cuda.set_device(place)
     if size == 1:
         yield World(device=place)
         return
+    if options.backend == "nccl" and place.type != "cuda":
+        raise ConfigError("dist_params.backend: nccl works between GPUs, and this run is on the CPU; leave it out")
     backend = options.backend if options.backend != "auto" else ("nccl" if place.type == "cuda" else "gloo")
     timeout = timedelta(seconds=options.timeout_s)
     store = _of_this_start(next(iter(rendezvous("env://", rank, size, timeout=timeout)))[0], os.environ)
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     control = torch.distributed.new_group(backend="gloo", timeout=timeout) if backend != "gloo" else None
     pulse = Pulse(store.clone(), rank, size, options.hang_timeout_s, log_folder)
-    with beating(pulse):
-        yield World(rank, size, local_rank, place, control)
+    try:
+        with beating(pulse):
+            yield World(rank, size, local_rank, place, control)
+    except SystemExit:  # as all have agreed
+        torch.distributed.destroy_process_group()
+        raise
     # After an error the group is left to the end of the process: leaving it properly would wait for the other ranks.
     torch.distributed.destroy_process_group()
 
@@ -110,17 +111,19 @@ def _of_this_start(store: Any, environment: Mapping[str, str]) -> Any:
     return torch.distributed.PrefixStore(f"start_{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
-def _device(name: str, local_rank: int) -> torch.device:
+def _device(name: str, local_rank: int, launcher: Launcher = "auto") -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise ConfigError("device: cuda, but torch finds no CUDA device here; set device: cpu or auto")
+    if launcher == "slurm" and torch.cuda.device_count() == 1:
+        return torch.device("cuda", 0)  # srun --gpus-per-task=1 shows each task a GPU of its own, and no other
     if local_rank >= torch.cuda.device_count():
         raise ConfigError(
             f"this is local process {local_rank} and the machine has {torch.cuda.device_count()} GPUs; "
-            "start as many processes as there are GPUs"
+            "start as many processes as there are GPUs (CUDA_VISIBLE_DEVICES says which are seen)"
         )
     return torch.device("cuda", local_rank)
 

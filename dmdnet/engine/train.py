@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from dmdnet.engine.validation import Validation
 from dmdnet.errors import CheckpointError, ConfigError
 from dmdnet.models.base import Model, build_model
 from dmdnet.models.means import RunningMeans
+from dmdnet.ops.determinism import use_deterministic
 from dmdnet.ops.precision import set_matmul_precision
 
 logger = logging.getLogger(__name__)
@@ -164,9 +164,7 @@ def _recipe(options: Options) -> TrainOptions:
 
 
 def _set_backends(options: Options, world: World) -> None:
-    if options.deterministic:  # cuBLAS wants it before its first use, else torch stops at the first product
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(options.deterministic)
+    use_deterministic(options.deterministic)
     torch.backends.cudnn.benchmark = world.device.type == "cuda" and not options.deterministic
     set_matmul_precision(_recipe(options).matmul_precision)
 

@@ -26,7 +26,12 @@ def set_progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[in
     if rank() != 0:
         yield lambda count: None
     elif console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=total, completed=done)
             yield lambda count: bar.advance(task, count)
@@ -46,6 +51,6 @@ def _lines(console: Console, title: str, total: int, done: int) -> Callable[[int
             return
         last = now
         left = (total - done - made) * (now - start) / max(made, 1)
-        console.print(f"{title}: {done + made} of {total} pictures, {left:.0f} s to go", highlight=False)
+        console.print(f"{title}: {done + made} of {total} pictures, {left:.0f} s to go", highlight=False, markup=False)
 
     return advance

@@ -29,7 +29,8 @@ from dmdnet.evaluation.set_run import JOURNAL, SetRun
 from dmdnet.evaluation.statistics.summary import SummarySettings
 from dmdnet.files import check_writable, locked, make_folder, write_bytes
 from dmdnet.metrics import Metric, build_metrics
-from dmdnet.metrics.base import Unavailable
+from dmdnet.metrics.base import Unavailable, picture_metrics
+from dmdnet.ops.determinism import use_deterministic
 
 SHEET_ROWS = 6
 MANY_SETS = 3  # with more, the page shows one picture of each kind instead of two
@@ -57,15 +58,16 @@ def run_test(options: Options, *, device: torch.device | str = "cpu") -> Path:
         DataError: a set has no usable picture, or the folder cannot be written.
     """
     device = torch.device(device)
+    use_deterministic(options.deterministic, warn_only=True)  # a metric that has no such way is still worth its number
     entries = test_entries(options)
     out_dir = _results_folder(options, entries)
     methods = build_methods(options, device)
     settings = SummarySettings.of_options(options.benchmark, options.manual_seed)
-    settings.check([info.name for method in methods for info in method.columns], options.val.metrics)
+    settings.check([info.name for method in methods for info in method.columns], picture_metrics(options.val.metrics))
     for entry in entries:
         if entry.published is not None:
             check_published_set(entry.published, f"datasets.{entry.name}.published")
-    metrics = build_metrics(options.val.metrics, weights_folder_of(options))
+    metrics = build_metrics(options.val.metrics, options.path.given_weights)
     for name, metric in metrics[1].items():
         logger.warning("%s is not computed: %s", name, metric.reason)
     sets = [set_run_of(options, entry, methods, metrics, out_dir, device) for entry in entries]
@@ -107,11 +109,6 @@ def _alone(out_dir: Path) -> Iterator[None]:
     busy = f"{out_dir}: another process is filling these results; let it end, or give this run another name"
     with locked(folder / "lock", busy):
         yield
-
-
-def weights_folder_of(options: Options) -> str | None:
-    """Return the folder of weights that an option file names; None: the usual one."""
-    return options.path.weights if "weights" in options.path.model_fields_set else None
 
 
 def set_run_of(

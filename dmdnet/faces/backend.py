@@ -6,6 +6,7 @@ A back end is one new file that registers a class in FACE_BACKENDS; nothing else
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -79,6 +80,10 @@ def get_backend(name: str = DEFAULT_BACKEND) -> FaceBackend:
     except ConfigError as error:
         raise FaceError(str(error)) from None
     backend: FaceBackend = factory()
+    device = getattr(backend, "device", None)
+    if device is not None and device.type != "cpu" and hasattr(os, "register_at_fork"):
+        # what is on a GPU is of no use in a forked process, such as a DataLoader's worker: that loads its own
+        os.register_at_fork(after_in_child=get_backend.cache_clear)
     return backend
 
 

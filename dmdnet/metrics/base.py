@@ -174,6 +174,11 @@ def build_metrics(
     return ready, unavailable
 
 
+def picture_metrics(components: Mapping[str, Component]) -> list[str]:
+    """Return the names of those that score pictures one by one."""
+    return [name for name, component in components.items() if not isinstance(METRICS.build(component), SetMetric)]
+
+
 @dataclass(frozen=True)
 class Unavailable:
     """A metric that was asked for and cannot be computed here: its recipe, its direction, the remedy, and whether it

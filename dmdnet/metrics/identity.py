@@ -86,7 +86,9 @@ class IdentitySimilarity(FaceComparison):
         known_N = landmarks_N682.isfinite().flatten(1).all(dim=1)
         stand_in = torch.from_numpy(template_landmarks(picture.shape[-1])).to(landmarks_N682)
         place = torch.where(known_N[:, None, None], landmarks_N682, stand_in)
-        return torch.where(known_N[:, None], self._embed(five_point_chip(picture, place)), torch.nan)
+        with full_float32_products(picture.device):  # places of landmarks are products, too
+            chip = five_point_chip(picture, place)
+        return torch.where(known_N[:, None], self._embed(chip), torch.nan)
 
     def _embed(self, chip_NCHW: Tensor) -> Tensor:
         with full_float32_products(chip_NCHW.device):

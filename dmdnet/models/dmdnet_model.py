@@ -123,7 +123,7 @@ class DMDNetModel(Model):
         recipe = self.options.train
         if recipe is None:
             raise ConfigError(f"{self.options.name}: the options have no 'train'; add it, or use test.py")
-        self.objective = Objective(build_losses(recipe.losses, self._weights_folder())).to(self.device)
+        self.objective = Objective(build_losses(recipe.losses, self.options.path.given_weights)).to(self.device)
         self.amp = _AMP[recipe.amp]
         self._scale = LossScale(self.device, enabled=recipe.amp == "fp16")
         self._recipe = recipe
@@ -143,10 +143,6 @@ class DMDNetModel(Model):
         self._norms_every = self.options.logger.grad_norm_freq
         self._usage = DictionaryUsage()
         self._reading = Reading([site.name for site in self.net_g.sites])
-
-    def _weights_folder(self) -> str | None:
-        path = self.options.path
-        return path.weights if "weights" in path.model_fields_set else None
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the trained networks by file name."""
@@ -205,11 +201,12 @@ class DMDNetModel(Model):
         values = {name: term.value_B for name, term in terms.items()}
         skip = self._watch.judge(StepNumbers(values, objective, norms, batch.names, iteration, scale))
         self.before_update()
-        for optimisation in steps.values():
-            optimisation.step(skip)
-        self._buffers.undo(skip)
-        if self.ema is not None:
-            self.ema.update(iteration, skip)
+        with explained_shortage(batch, iteration, self.device, self._recipe):  # the first step makes the moments
+            for optimisation in steps.values():
+                optimisation.step(skip)
+            self._buffers.undo(skip)
+            if self.ema is not None:
+                self.ema.update(iteration, skip)
         self._watch.settle_where_free()
         logs |= {f"grad_norm_{name}": Mean.scalar(norm, self.device) for name, norm in norms.items()}
         return without(logs, skip)

@@ -12,7 +12,8 @@ from dmdnet.data.batch import FaceBatch
 from dmdnet.errors import DeviceMemoryError
 
 _GIB = 2**30
-_OF_THE_CPU = "DefaultCPUAllocator"
+# What torch says in errors of other kinds: of the CPU's allocator, of CUDA itself and of its libraries
+_TEXTS = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def explained_shortage(batch: FaceBatch, iteration: int, device: torch.device, r
     except torch.OutOfMemoryError as error:
         raise _shortage(batch, iteration, device, recipe) from error
     except RuntimeError as error:
-        if _OF_THE_CPU not in str(error):
+        if not any(text in str(error) for text in _TEXTS):
             raise
         raise _shortage(batch, iteration, device, recipe) from error
 

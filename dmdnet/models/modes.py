@@ -54,5 +54,6 @@ def _needed(references: References | None, mode: str, batch: FaceBatch) -> Refer
 def _run(net: Any, lq_BCHW: Tensor, boxes_B44: Tensor, references: References, outputs: tuple[str, ...]) -> Any:
     refs_BRCHW = to_float(references.images_BRCHW.to(lq_BCHW.device, non_blocking=True))
     boxes_BR44 = references.boxes_BR44.to(lq_BCHW.device, non_blocking=True)
-    dictionary = net.enrol(refs_BRCHW, boxes_BR44, references.mask_BR)  # the mask is best left on the host
+    # a mask on the host says which slots are empty, and these are not encoded
+    dictionary = net.enrol(refs_BRCHW, boxes_BR44, references.mask_BR.cpu())
     return net(lq_BCHW, boxes_B44, dictionary, outputs=outputs)

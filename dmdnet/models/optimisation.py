@@ -89,10 +89,12 @@ class Optimisation:
         """Step an optimiser that knows nothing of `skip`; where it is 1, put back what was there."""
         before = {id(tensor): tensor.clone() for tensor in self._tensors()}
         self.optimizer.step()
-        for tensor in self._tensors():  # a moment that this step made starts from 0
+        after = self._tensors()
+        skips = {device: skip.to(device) > 0 for device in {tensor.device for tensor in after}}  # counts are on the CPU
+        for tensor in after:  # a moment that this step made starts from 0
             old = before.get(id(tensor))
             undone = torch.zeros_like(tensor) if old is None else old
-            tensor.copy_(torch.where(skip.to(tensor.device) > 0, undone, tensor))
+            tensor.copy_(torch.where(skips[tensor.device], undone, tensor))
 
     def moments(self) -> list[Tensor]:
         """Return the tensors of the optimiser's state."""
@@ -117,11 +119,13 @@ class Optimisation:
             raise CheckpointError(f"the saved optimiser state does not fit the network: {self._difference(names)}")
         mine = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         try:
-            self.optimizer.load_state_dict(dict(state))
+            groups = state["param_groups"]
+            if len(groups) == len(mine):
+                # Ours before torch looks: it puts counts of steps on the GPU where the saved group says `fused`.
+                groups = [{**saved, **own} for saved, own in zip(groups, mine, strict=True)]
+            self.optimizer.load_state_dict({**state, "param_groups": groups})
         except (ValueError, KeyError) as error:
             raise CheckpointError(f"the saved optimiser state does not fit the network: {error}") from error
-        for group, options in zip(self.optimizer.param_groups, mine, strict=True):
-            group.update(options)
         self._lay_out_like_parameters()
 
     def _difference(self, saved: list[list[str]]) -> str:

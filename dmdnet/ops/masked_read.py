@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dmdnet.ops.precision import at_least_float32, without_autocast
+from dmdnet.ops.precision import at_least_float32, full_float32_products
 
 
 class DictionaryRead(NamedTuple):
@@ -41,7 +41,7 @@ def read_dictionary(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | 
     if keys.dim() == query.dim() + 1 and keys.shape[0] == 1:
         keys, values = keys[0], values[0]
     patch = values.shape[-3:]
-    with without_autocast(query.device):
+    with full_float32_products(query.device):
         query, keys, values = (at_least_float32(tensor) for tensor in (query, keys, values))
         weights_BS = slot_weights(_similarity(query, keys), mask)
         if values.dim() == 4:

@@ -26,7 +26,8 @@ def at_least_float32(tensor: torch.Tensor) -> torch.Tensor:
 def set_matmul_precision(precision: Literal["highest", "high"]) -> None:
     """Let CUDA devices take TF32 ("high") for float32 convolutions and products, or keep all 24 bits ("highest").
 
-    What must stay exact in spite of it (crops, pasting, degradations) is under `full_float32_products`.
+    What must stay exact in spite of it (crops, pasting, dictionary reads, degradations) is under
+    `full_float32_products`; the backward passes of these are not.
     """
     wanted = {"highest": "ieee", "high": "tf32"}[precision]
     torch.backends.cuda.matmul.fp32_precision = wanted

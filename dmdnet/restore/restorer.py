@@ -17,6 +17,7 @@ from dmdnet.faces.backend import Face, FaceBackend, no_face
 from dmdnet.faces.boxes import box_defects, clip_boxes
 from dmdnet.faces.component_boxes import component_boxes
 from dmdnet.images import from_hwc, to_float, to_hwc, to_uint8
+from dmdnet.ops.precision import full_float32_products
 from dmdnet.restore.choose_face import choose_faces
 from dmdnet.restore.references import ReferenceSet
 
@@ -125,7 +126,8 @@ class Restorer:
             part = references.references[start : start + _ENROL_CHUNK]
             images = self._to_network([reference.image for reference in part])
             boxes = torch.from_numpy(np.stack([reference.boxes for reference in part])).to(self.device)
-            enrolled: SpecificDictionary = self.network.enrol(images, boxes)  # type: ignore[operator]
+            with full_float32_products(self.device):
+                enrolled: SpecificDictionary = self.network.enrol(images, boxes)  # type: ignore[operator]
             dictionary = dictionary.join(enrolled) if dictionary else enrolled
         if dictionary is None:
             raise FaceError("there are no references to enrol")
@@ -144,7 +146,8 @@ class Restorer:
         """
         wanted = "generic" if dictionary is None else "specific"
         boxes_144 = torch.from_numpy(boxes[None]).to(self.device)
-        outputs = self.network(self._to_network([rgb]), boxes_144, dictionary, outputs=(wanted,))
+        with full_float32_products(self.device):
+            outputs = self.network(self._to_network([rgb]), boxes_144, dictionary, outputs=(wanted,))
         image = getattr(outputs, wanted)[0]
         if not bool(torch.isfinite(image).all()):
             raise WeightsError("the network gives values that are not finite; its weights are damaged")

@@ -8,13 +8,15 @@ import yaml
 from tiny_run import tiny_options
 
 from dmdnet.benchmarks.plain_loop import plain_loop
-from dmdnet.benchmarks.train import AS_BY_HAND, BY_HAND
+from dmdnet.benchmarks.train import AS_BY_HAND, BY_HAND, report, run_train_benchmark
 from dmdnet.benchmarks.train_variants import PLAIN, TOGETHER, variants
 from dmdnet.cli.main import main
 from dmdnet.config import load_options
 from dmdnet.data.demo_faces import make_demo_faces
 from dmdnet.data.loading import build_dataset, build_loader
+from dmdnet.errors import ConfigError, DeviceMemoryError
 from dmdnet.models.base import build_model
+from dmdnet.models.dmdnet_model import DMDNetModel
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +123,38 @@ def test_batches_that_are_degraded_on_the_device_are_measured(option_file, tmp_p
 def test_an_option_file_without_training_is_refused(option_file, capsys):
     assert main(["bench", "train", "-opt", str(option_file), "--set", "train=~"]) == 2
     assert "bench train needs an option file with 'train'" in capsys.readouterr().err
+
+
+WITHOUT = (
+    "compile",
+    "recomputed activations",
+    "fused adam",
+    "half batches added up",
+    "degraded on the device",
+    BY_HAND,
+)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_way_that_lacks_memory_costs_no_other_its_figures(option_file, monkeypatch, late):
+    step = DMDNetModel.step
+
+    def scarce(self, batch, iteration):
+        if self.amp is not None and not self.channels_last and iteration > (6 if late else 0):
+            raise DeviceMemoryError("no memory left\nat all")
+        return step(self, batch, iteration)
+
+    monkeypatch.setattr(DMDNetModel, "step", scarce)
+    result = run_train_benchmark(load_options(option_file), 1, WITHOUT, say=lambda text: None)
+    assert list(result["ways"]) == [PLAIN, "channels last", TOGETHER]
+    assert result["skipped"] == {"bf16": "no memory left"}
+    assert "Not measured: bf16: no memory left" in report(result)
+
+
+def test_without_the_plain_way_there_is_nothing_to_compare_to(option_file, monkeypatch):
+    def scarce(self, batch, iteration):
+        raise DeviceMemoryError("no memory left")
+
+    monkeypatch.setattr(DMDNetModel, "step", scarce)
+    with pytest.raises(ConfigError, match="plain fp32 eager, to which all is compared, cannot be measured: no memory"):
+        run_train_benchmark(load_options(option_file), 1, WITHOUT, say=lambda text: None)

@@ -15,7 +15,7 @@ from made_faces import celebref_set, write_celebref, write_face
 
 from dmdnet.config.options import DatasetOptions
 from dmdnet.data.batch import FaceBatch
-from dmdnet.data.loading import FaceLoader, build_dataset, build_loader
+from dmdnet.data.loading import FaceLoader, _handed_over, build_dataset, build_loader
 from dmdnet.data.sampling import Draw
 from dmdnet.data.storage import DiskStorage, write_lmdb
 from dmdnet.errors import BoxError, ConfigError, DataError
@@ -248,3 +248,22 @@ def test_a_worker_that_is_killed_while_it_hands_over_is_said_to_be() -> None:
 
     with pytest.raises(DataError, match=r"worker was killed .* \(\[Errno 104\] Connection reset by peer\); .*lower"):
         next(iter(FaceLoader(Broken())))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConnectionResetError("gone"), DataError),
+        (RuntimeError("Pin memory thread exited unexpectedly"), DataError),
+        (RuntimeError("something else"), RuntimeError),
+    ],
+)
+def test_a_worker_that_is_killed_while_it_hands_over_is_named(error: Exception, told: type[Exception]) -> None:
+    def batches() -> Iterator[int]:
+        yield 1
+        raise error
+
+    found = _handed_over(batches())  # type: ignore[arg-type]
+    assert next(found) == 1
+    with pytest.raises(told, match="worker was killed" if told is DataError else "something else"):
+        next(found)

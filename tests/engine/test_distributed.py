@@ -13,7 +13,6 @@ def test_one_process_without_a_launcher(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with processes("cpu", DistOptions()) as world:
         assert (world.rank, world.size, world.main) == (0, 1, True)
-        world.barrier()
         assert world.highest(7) == 7
         assert world.reduce({"a": Mean.of(torch.tensor([1.0, 3.0]))}) == {"a": 2.0}
         assert world.reduce({}) == {}
@@ -79,6 +78,20 @@ def test_devices(monkeypatch):
     assert _device("cpu", 1) == torch.device("cpu")
     with pytest.raises(ConfigError, match="local process 2 and the machine has 2 GPUs"):
         _device("cuda", 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert _device("auto", 3, "slurm") == torch.device("cuda", 0)  # each task sees a GPU of its own
+    with pytest.raises(ConfigError, match="local process 3 and the machine has 1 GPUs"):
+        _device("auto", 3, "pytorch")
+
+
+def test_nccl_without_gpus_is_refused_before_anyone_is_waited_for(monkeypatch):
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with (
+        pytest.raises(ConfigError, match=r"dist_params\.backend: nccl works between GPUs"),
+        processes("cpu", DistOptions(backend="nccl"), "pytorch"),
+    ):
+        pass
 
 
 def test_only_rank_zero_writes():

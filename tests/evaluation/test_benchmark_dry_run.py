@@ -34,6 +34,13 @@ def test_the_plan_of_a_benchmark(root: Path, capsys: pytest.CaptureFixture[str])
     assert sorted(root.rglob("*")) == before  # nothing is written
 
 
+def test_a_metric_of_whole_sets_cannot_say_how_difficult_a_picture_is(root: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"benchmark\.difficulty: no metric 'fid' in val\.metrics scores pictures one"
+    ):
+        dry_run_benchmark(options(root, METRICS, "benchmark.difficulty=fid"))
+
+
 def test_all_that_is_wrong_is_named_at_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = [
         "methods.gone.type=NetworkMethod",

@@ -101,6 +101,13 @@ def test_a_difference_that_people_disagree_about_is_within_noise():
     assert " no" in as_text(records)
 
 
+def test_brackets_in_names_are_no_markup():
+    records = summarise(made({"ours[ema]": [10.0, 11.0], "ours[/raw]": [11.0, 12.5]}))
+    text = as_text([replace(record, set="x[4]", metric="psnr[y]") for record in records])
+    for name in ("ours[ema]", "ours[/raw]", "x[4]", "psnr[y]"):
+        assert name in text
+
+
 def test_one_person_gives_no_interval():
     records = summarise(made({"generic": [10.0], "specific": [11.0]}))
     assert all(r.ci_low is None and r.ci_high is None and not r.beyond_noise for r in records)

@@ -94,3 +94,22 @@ def test_state_of_other_parameters_is_refused(optimisation):
     steps = optimisation(nn.Sequential(convolution(), convolution()))
     with pytest.raises(CheckpointError, match="does not fit the network"):
         steps.load_state_dict(optimisation(convolution()).state_dict())
+
+
+def test_torch_is_told_the_kind_of_optimiser_that_is_here_and_not_the_saved_one(optimisation, options, monkeypatch):
+    """It looks there for where the counts of steps belong; fused kernels on a GPU read them from its memory."""
+    network = convolution()
+    saving = Optimisation(network, OPTIMIZERS.component("Adam", lr=0.1, implementation="foreach"), options().train)
+    train_some(network, saving)
+    taken = []
+    load = torch.optim.Adam.load_state_dict
+    monkeypatch.setattr(
+        torch.optim.Adam, "load_state_dict", lambda self, state: (taken.append(state), load(self, state))
+    )
+    fused = Optimisation(network, OPTIMIZERS.component("Adam", lr=0.1, implementation="fused"), options().train)
+    saved = saving.state_dict()
+    fused.load_state_dict(saved)
+    assert saved["param_groups"][0]["fused"] is not True
+    assert taken[0]["param_groups"][0]["fused"] is True
+    assert taken[0]["param_groups"][0]["params"] == saved["param_groups"][0]["params"]
+    assert fused.optimizer.param_groups[0]["fused"] is True

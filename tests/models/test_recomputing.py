@@ -133,16 +133,25 @@ def test_compiled_training_gives_the_same_numbers(model, batch, monkeypatch, bac
     assert not [name for name in compiled.weights()["net_g"]["params"] if "_orig_mod" in name]
 
 
+@pytest.mark.parametrize("where", ["forward", "update"])
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("[enforce fail] DefaultCPUAllocator: no")]
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: no"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
 )
-def test_a_lack_of_memory_says_what_to_lower(model, batch, error):
+def test_a_lack_of_memory_says_what_to_lower(model, batch, error, where):
     trained = model(accumulate=2)
 
-    def fail(inputs):
+    def fail(*inputs):
         raise error
 
-    trained.objective.losses[0].forward = fail
+    if where == "forward":
+        trained.objective.losses[0].forward = fail
+    else:
+        trained.optim_g.optimizer.step = fail
     said = (
         r"iteration 5: cpu has no memory left for 2 faces of 64 x 64 pixels with 2 references each; lower "
         r"datasets\.train\.batch_size_per_gpu and raise train\.accumulate \(now 2\), or lower num_references, or set "

@@ -21,6 +21,7 @@ from dmdnet.evaluation.methods.base import Method, TestSet
 from dmdnet.evaluation.records import MethodInfo
 from dmdnet.evaluation.restoring import WITH_REFERENCES, Restored, RestoreFunction, restore_batch
 from dmdnet.models.base import Model, build_network
+from dmdnet.ops.precision import full_float32_products
 from dmdnet.registry import ARCHS, METHODS, MODELS, Component, Runtime, plain
 from dmdnet.typed import nearest
 
@@ -194,7 +195,8 @@ class NetworkMethod(Method):
 
     def restore(self, batch: FaceBatch, columns: Sequence[str]) -> dict[str, Restored]:
         """Return column -> what the network makes of the batch."""
-        return self._answers.restore(batch, columns)
+        with full_float32_products(batch.lq_BCHW.device):  # the same numbers on every device, as far as sums allow
+            return self._answers.restore(batch, columns)
 
 
 def _network(

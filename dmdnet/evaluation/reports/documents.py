@@ -105,7 +105,7 @@ def _curves_markdown(title: str, drawn: Sequence[Curve], level: int = 2) -> list
             rows.append([line.name, *(_point(of_x[x]) if x in of_x else cells.NOTHING for x in xs)])
         arrow = "↑" if curve.higher_is_better else "↓"
         parts.append(markdown_table([f"{curve.metric} {arrow}", *(f"{x:g}" for x in xs)], rows))
-        parts += [f"{curve.metric}: {curve.caution}."] if curve.caution else []
+        parts += [markdown_text(f"{curve.metric}: {curve.caution}.")] if curve.caution else []
     return parts
 
 

@@ -1,4 +1,7 @@
-"""The tables of a summary for a terminal: readable at 100 columns, however many methods and metrics there are."""
+"""The tables of a summary for a terminal: readable at 100 columns, however many methods and metrics there are.
+
+Names are given to rich as `Text`: what is in brackets would be its markup.
+"""
 
 from __future__ import annotations
 
@@ -111,11 +114,11 @@ def _grids(
     for chunk in _chunks(list(columns), widths, width - name_width - last_width - 4):
         table = _table("", first_column)
         for column in chunk:
-            table.add_column(column, justify="right", no_wrap=True)
+            table.add_column(Text(column), justify="right", no_wrap=True)
         if last:
             table.add_column(last[0], justify="right", no_wrap=True)
         for row in rows:
-            table.add_row(row, *(cell(row, column) for column in chunk), *([last[1][row]] if last else []))
+            table.add_row(Text(row), *(cell(row, column) for column in chunk), *([Text(last[1][row])] if last else []))
         found += [table, Text()]
     return found
 
@@ -140,9 +143,9 @@ def _difference_table(records: Sequence[SummaryRecord]) -> Table:
     table.add_column("beyond\nnoise")
     previous = None
     for record in records:
-        method = record.method if record.method != previous else ""
+        method = Text(record.method if record.method != previous else "")
         previous = record.method
-        start = (method, record.metric, cells.signed(record.mean))
+        start = (method, Text(record.metric), cells.signed(record.mean))
         if record.ci_low is None or record.ci_high is None:
             table.add_row(*start, "one person", cells.NOTHING, cells.verdict(record))
             continue

@@ -57,12 +57,16 @@ class SummarySettings:
         )
 
     def check(self, columns: Iterable[str], metrics: Iterable[str]) -> None:
-        """Raise a ConfigError for a pair or a difficulty that names no column or metric: before hours, not after."""
+        """Raise a ConfigError for a pair or a difficulty that names no column or metric: before hours, not after.
+
+        Args:
+            metrics: names of those that score pictures one by one.
+        """
         check_pairs(self.pairs, columns)
         known = list(metrics)
         if self.difficulty is not None and self.difficulty not in known:
             raise ConfigError(
-                f"benchmark.difficulty: there is no metric {self.difficulty!r} in val.metrics; "
+                f"benchmark.difficulty: no metric {self.difficulty!r} in val.metrics scores pictures one by one; "
                 f"{nearest(self.difficulty, known)}"
             )
 
