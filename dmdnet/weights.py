@@ -200,7 +200,8 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     try:
         state = read_tensors(path)
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be opened: {error.strerror or error}; see to its permissions") from error
+        why = error.strerror or error
+        raise WeightsError(f"{path}: cannot be opened: {why}; it has to be a file that may be read") from error
     except NotTensors as error:
         raise WeightsError(f"{path}: not a readable weights file: {error}; download it again") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from dmdnet.errors import WeightsError
-from dmdnet.weights import WEIGHTS, WeightsFile, describe_weights, find_weights
+from dmdnet.weights import WEIGHTS, WeightsFile, describe_weights, find_weights, read_state
 
 
 @pytest.fixture
@@ -63,3 +63,8 @@ def test_the_table_as_text(tmp_path, known):
     assert "some: present" in text
     assert "vgg19: missing" in text
     assert "not published; the file is not verified" in text
+
+
+def test_a_path_that_cannot_be_opened_is_not_called_damaged(tmp_path):
+    with pytest.raises(WeightsError, match=r"cannot be opened: .*; it has to be a file that may be read"):
+        read_state(tmp_path)

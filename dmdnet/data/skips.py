@@ -47,7 +47,8 @@ class SkipLog:
             DataError: a new name is one too many, or the file cannot be written.
         """
         for message in messages:
-            line = " ".join(message.split())
+            # names of files may be bytes that are no text
+            line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
             if (name := _name(line)) in self.names:
                 continue
             self.names[name] = None

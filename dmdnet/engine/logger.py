@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dmdnet.engine.distributed import World
 from dmdnet.engine.progress import Progress, open_progress
-from dmdnet.engine.pulse import rank_log
+from dmdnet.engine.pulse import UNWRITABLE, rank_log
 from dmdnet.errors import CheckpointError, DMDNetError
 
 _ROOT = logging.getLogger("dmdnet")
@@ -53,7 +53,7 @@ def run_log(folder: Path, name: str, world: World) -> Iterator[Progress]:
             _ROOT.error("%s", error)
             _write_failure(folder, world, f"error: {error}\n")
             raise
-        except Exception:
+        except Exception:  # a stop that a signal asked for (SystemExit) is no failure
             _write_failure(folder, world, traceback.format_exc())
             raise
         finally:
@@ -66,7 +66,7 @@ def run_log(folder: Path, name: str, world: World) -> Iterator[Progress]:
 def _log_file(path: Path) -> logging.Handler:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return logging.FileHandler(path, encoding="utf-8")
+        return logging.FileHandler(path, encoding="utf-8", errors=UNWRITABLE)
     except OSError as error:
         raise CheckpointError(
             f"{path}: the log cannot be written: {error.strerror or error}; make room, or set path.experiments_root to "
@@ -77,7 +77,7 @@ def _log_file(path: Path) -> logging.Handler:
 def _write_failure(folder: Path, world: World, text: str) -> None:
     """Append why a rank failed to its `log_rank<N>.txt`; the launcher may show one rank's words only."""
     try:
-        with open(rank_log(folder, world.rank), "a", encoding="utf-8") as file:
+        with open(rank_log(folder, world.rank), "a", encoding="utf-8", errors=UNWRITABLE) as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} rank {world.rank} of {world.size}: {text}")
     except OSError as error:  # the failure itself goes on its way
         _ROOT.warning("%s: cannot be written: %s", folder, error.strerror)

@@ -23,6 +23,7 @@ from typing import Any
 
 EXIT_CODE = 5
 _SLOWEST_BEAT = 5.0
+UNWRITABLE = "backslashreplace"  # names of files may be bytes that are no text: an error about one must come out
 
 
 @contextlib.contextmanager
@@ -37,7 +38,7 @@ def beating(pulse: Pulse) -> Iterator[None]:
     except SystemExit:
         pulse.stop()
         raise
-    except BaseException:
+    except BaseException:  # KeyboardInterrupt, too: whatever it was, this rank leaves alone
         pulse.stop(goodbye=False)
         raise
     pulse.stop()
@@ -141,7 +142,8 @@ class Pulse:
         sys.stderr.write(f"error: {line}")
         sys.stderr.flush()
         if self._folder is not None:
-            with contextlib.suppress(OSError), open(rank_log(self._folder, self._rank), "a", encoding="utf-8") as file:
+            path = rank_log(self._folder, self._rank)
+            with contextlib.suppress(OSError), open(path, "a", encoding="utf-8", errors=UNWRITABLE) as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
                 file.flush()
                 faulthandler.dump_traceback(file)

@@ -125,9 +125,10 @@ def _unscored(records: Sequence[PictureRecord], count: int) -> tuple[Choice, ...
     """Choose `count` records, as far from each other as they can be."""
     last = len(records) - 1
     indices = range(len(records)) if last < count else [round(step * last / (count - 1)) for step in range(count)]
+    chosen = [(records[index], index + 1) for index in indices]
     return tuple(
-        Choice("unscored", one.identity, one.name, one.method, "", math.nan, index + 1, len(records))
-        for index, one in ((index, records[index]) for index in indices)
+        Choice("unscored", one.identity, one.name, one.method, "", math.nan, place, len(records))
+        for one, place in chosen
     )
 
 

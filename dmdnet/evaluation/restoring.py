@@ -19,6 +19,7 @@ from dmdnet.data.batch import FaceBatch, References
 from dmdnet.errors import BoxError, DataError, FaceError
 from dmdnet.evaluation.records import Reason, Status
 from dmdnet.images import to_uint8
+from dmdnet.ops.precision import full_float32_products
 
 RestoreFunction = Callable[[FaceBatch, tuple[str, ...]], Mapping[str, Tensor]]
 WITH_REFERENCES = ("specific", "wrong_person")
@@ -107,7 +108,8 @@ def restore_batch(restore: RestoreFunction, batch: FaceBatch, modes: Sequence[st
     asked = tuple(mode for mode in modes if mode != "input" and any(count != 0 for count in counts[mode]))
     found = [row for row in range(len(batch)) if not (batch.faults and batch.faults[row])]
     faces = batch if len(found) == len(batch) else batch.rows(found)
-    answers, failures = _attempt(restore, faces, asked) if found else ({}, {})
+    with full_float32_products(batch.lq_BCHW.device):  # TF32 would give the same weights another number
+        answers, failures = _attempt(restore, faces, asked) if found else ({}, {})
     restored = {}
     for mode in modes:
         if mode == "input" or mode not in asked:

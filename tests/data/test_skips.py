@@ -40,6 +40,13 @@ def test_the_list_is_kept_over_restarts(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8").splitlines()[2:] == ["c.png: bad"]
 
 
+def test_names_that_are_no_text_are_listed_once(tmp_path: Path) -> None:
+    path = tmp_path / "skipped_pictures.txt"
+    for _ in range(2):
+        SkipLog(100, path=path).add(["caf\udce9.png: bad"])
+    assert path.read_text(encoding="utf-8") == "caf\\udce9.png: bad\n"
+
+
 def test_too_many_names_the_list_and_a_restart_fails_at_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "skipped_pictures.txt"
     with pytest.raises(DataError, match=r"skipped_pictures\.txt"):

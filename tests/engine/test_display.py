@@ -88,6 +88,16 @@ def test_a_console_that_nobody_reads_any_more_does_not_end_a_run(tmp_path, monke
     assert "hello" in file.read_text()
 
 
+def test_an_error_that_names_bytes_that_are_no_text_is_the_one_that_comes_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("dmdnet"), "propagate", False)  # pytest-xdist cannot send such text
+    with pytest.raises(DataError, match="damaged"), run_log(tmp_path, "demo", World()):
+        raise DataError("caf\udce9.png: damaged")
+    with pytest.raises(ZeroDivisionError, match="caf"), run_log(tmp_path, "demo", World()):
+        raise ZeroDivisionError("caf\udce9.png")
+    assert (tmp_path / "log_rank0.txt").read_text().count("caf\\udce9.png") >= 2
+    assert "caf\\udce9.png: damaged" in "".join(file.read_text() for file in tmp_path.glob("train_demo_*.log"))
+
+
 def test_a_log_that_cannot_be_written_is_an_error_with_the_path(tmp_path):
     (tmp_path / "run").write_text("no folder")
     with pytest.raises(CheckpointError, match=r"run/train_demo_.*log: the log cannot be written: "):

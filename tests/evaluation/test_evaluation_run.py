@@ -16,6 +16,7 @@ from dmdnet.data.demo_faces import make_demo_faces
 from dmdnet.errors import ConfigError, DataError, WeightsError
 from dmdnet.evaluation.run import run_test
 from dmdnet.images import read_image
+from dmdnet.ops.precision import set_matmul_precision
 
 NETWORK = {"image_size": 64, "base_channels": 4, "dictionary_size": 4}
 TEXT = """
@@ -98,6 +99,25 @@ def test_saved_pictures_give_the_numbers_of_the_summary(root):
         psnr.append(10 * math.log10(255**2 / ((target - read_image(path)) ** 2).mean()))
     records = json.loads((out_dir / "summary.json").read_text())
     assert records[0]["mean"] == pytest.approx(sum(psnr) / len(psnr), abs=1e-9)
+
+
+def test_restored_in_full_float32_and_deterministically_where_the_options_say_so(root, monkeypatch):
+    found = []
+    forward = DMDNet.forward
+
+    def looked_at(self, *args, **kwargs):
+        precision = torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
+        found.append((*precision, torch.are_deterministic_algorithms_enabled()))
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(DMDNet, "forward", looked_at)
+    set_matmul_precision("high")
+    try:
+        run_test(options(root, "name=exact", "deterministic=true"))
+    finally:
+        set_matmul_precision("highest")
+        torch.use_deterministic_algorithms(False)
+    assert set(found) == {("ieee", "ieee", True)}
 
 
 def test_no_weights_named(root):

@@ -21,7 +21,6 @@ from dmdnet.evaluation.methods.base import Method, TestSet
 from dmdnet.evaluation.records import MethodInfo
 from dmdnet.evaluation.restoring import WITH_REFERENCES, Restored, RestoreFunction, restore_batch
 from dmdnet.models.base import Model, build_network
-from dmdnet.ops.precision import full_float32_products
 from dmdnet.registry import ARCHS, METHODS, MODELS, Component, Runtime, plain
 from dmdnet.typed import nearest
 
@@ -195,8 +194,7 @@ class NetworkMethod(Method):
 
     def restore(self, batch: FaceBatch, columns: Sequence[str]) -> dict[str, Restored]:
         """Return column -> what the network makes of the batch."""
-        with full_float32_products(batch.lq_BCHW.device):  # the same numbers on every device, as far as sums allow
-            return self._answers.restore(batch, columns)
+        return self._answers.restore(batch, columns)
 
 
 def _network(
